@@ -1,0 +1,92 @@
+package templates
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+// assets are our own style, scripts and marks, served under names that change with their content.
+type assets struct {
+	urls  map[string]string // name → address
+	files map[string]asset  // address → content
+}
+
+type asset struct {
+	kind        string
+	plain, gzip []byte
+}
+
+func loadAssets(from fs.FS) (*assets, error) {
+	a := &assets{urls: map[string]string{}, files: map[string]asset{}}
+	entries, err := fs.ReadDir(from, "assets")
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		text, err := fs.ReadFile(from, "assets/"+e.Name())
+		if err != nil {
+			return nil, err
+		}
+		var packed bytes.Buffer
+		z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := z.Write(text); err != nil {
+			return nil, err
+		}
+		if err := z.Close(); err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(text)
+		ext := path.Ext(e.Name())
+		address := fmt.Sprintf("/assets/%s.%s%s", strings.TrimSuffix(e.Name(), ext), hex.EncodeToString(sum[:6]), ext)
+		a.urls[e.Name()] = address
+		a.files[address] = asset{kind: mime.TypeByExtension(ext), plain: text, gzip: packed.Bytes()}
+	}
+	return a, nil
+}
+
+// url is the address of an asset by its file name.
+func (a *assets) url(name string) (string, error) {
+	address, ok := a.urls[name]
+	if !ok {
+		return "", fmt.Errorf("there is no asset %s", name)
+	}
+	return address, nil
+}
+
+// forever is how long a browser may keep what never changes under its name.
+const forever = 365 * 24 * time.Hour
+
+// ServeHTTP answers GET and HEAD of a known address.
+func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	file, ok := a.files[r.URL.Path]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", file.kind)
+	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d, immutable", int(forever.Seconds())))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Vary", "Accept-Encoding")
+	body := file.plain
+	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") && len(file.gzip) < len(file.plain) {
+		h.Set("Content-Encoding", "gzip")
+		body = file.gzip
+	}
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+}

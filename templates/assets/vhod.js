@@ -1,0 +1,77 @@
+// Help for those who have scripts. Every page works without.
+
+const focus = document.querySelector('[data-focus]')
+if (focus) focus.focus()
+
+// Show and hide a password.
+for (const button of document.querySelectorAll('[data-show]')) {
+	const input = document.getElementById(button.dataset.show)
+	button.hidden = false
+	button.addEventListener('click', () => {
+		const shown = input.type === 'password'
+		input.type = shown ? 'text' : 'password'
+		button.setAttribute('aria-pressed', String(shown))
+		button.textContent = shown ? button.dataset.hideText : button.dataset.showText
+	})
+	input.form?.addEventListener('submit', () => { input.type = 'password' })
+}
+
+// Count down to the moment when a code may be sent again.
+for (const button of document.querySelectorAll('[data-resend-seconds]')) {
+	const at = Date.now() + 1000 * Number(button.dataset.resendSeconds || 0)
+	const words = button.textContent
+	const tick = () => {
+		const left = Math.ceil((at - Date.now()) / 1000)
+		button.disabled = left > 0
+		button.textContent = left > 0 ? `${words} (${left})` : words
+		if (left > 0) setTimeout(tick, 1000)
+	}
+	tick()
+}
+
+// Format on blur; whatever is typed or pasted is taken as it is.
+const formats = {
+	phone(value) {
+		const d = value.replace(/\D/g, '').replace(/^8(?=\d{10}$)/, '7').replace(/^(?=9\d{9}$)/, '7')
+		return /^7\d{10}$/.test(d) ? `+7 (${d.slice(1, 4)}) ${d.slice(4, 7)}-${d.slice(7, 9)}-${d.slice(9)}` : value
+	},
+	snils(value) {
+		const d = value.replace(/\D/g, '')
+		return d.length === 11 ? `${d.slice(0, 3)}-${d.slice(3, 6)}-${d.slice(6, 9)} ${d.slice(9)}` : value
+	},
+	division(value) {
+		const d = value.replace(/\D/g, '')
+		return d.length === 6 ? `${d.slice(0, 3)}-${d.slice(3)}` : value
+	},
+}
+for (const input of document.querySelectorAll('[data-format]')) {
+	input.addEventListener('blur', () => { input.value = formats[input.dataset.format]?.(input.value) ?? input.value })
+}
+
+// A whole date pasted into the day goes where it belongs.
+for (const day of document.querySelectorAll('input[name$="-day"]')) {
+	day.addEventListener('paste', (event) => {
+		const m = /^\s*(\d{1,2})[./-](\d{1,2})[./-](\d{4})\s*$/.exec(event.clipboardData?.getData('text') ?? '')
+		if (!m) return
+		event.preventDefault()
+		const name = day.name.slice(0, -4)
+		for (const [i, part] of ['-day', '-month', '-year'].entries()) day.form.elements[name + part].value = m[i + 1]
+	})
+}
+
+// A form that only carries an answer on.
+document.querySelector('form[data-autosubmit]')?.requestSubmit()
+
+// A second press of a button does nothing while the first is on its way.
+for (const form of document.querySelectorAll('form')) {
+	form.addEventListener('submit', (event) => {
+		if (form.dataset.sent) event.preventDefault()
+		form.dataset.sent = 'yes'
+	})
+}
+addEventListener('pageshow', () => { for (const form of document.forms) delete form.dataset.sent })
+
+for (const button of document.querySelectorAll('[data-print]')) {
+	button.hidden = false
+	button.addEventListener('click', () => print())
+}

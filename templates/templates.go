@@ -1,0 +1,265 @@
+// Package templates renders every page and message, in Russian and English.
+//
+// A page is pages/GROUP/NAME.html and defines "main"; its data is a struct beside its handler. Words are
+// in locales/LANG/GROUP.toml, never in a template or a handler: {{t "identify.title"}} or, with arguments,
+// {{t "code.sent" "To" .Data.To}}; an argument Count chooses the plural form. Dot is a View: .Data is the
+// page's struct, .Err "field" the message at a field.
+//
+// Partials take a dict whose v is the view:
+//
+//	{{template "field" (dict "v" . "name" "phone" "type" "tel" "label" "field.phone" "value" .Data.Phone "autocomplete" "tel")}}
+//	{{template "password" (dict "v" . "name" "password" "label" "field.password" "autocomplete" "current-password")}}
+//	{{template "code" (dict "v" . "label" "field.code")}}
+//	{{template "date" (dict "v" . "name" "birthdate" "label" "field.birthdate" "day" .Data.Day "month" .Data.Month "year" .Data.Year "autocomplete" "bday")}}
+//	{{template "radio" (dict "v" . "name" "gender" "value" "male" "label" "gender.male" "checked" (eq .Data.Gender "male"))}}
+//	{{template "check" (dict "v" . "name" "shared" "label" "identify.shared" "checked" .Data.Shared)}}
+//	{{template "button" (dict "v" . "action" "continue" "label" "continue")}}   secondary: "class" "secondary", with "name" and "value" when it tells something
+//	{{template "row" (dict "v" . "key" "claim.snils" "value" .SNILS "href" "/level/snils" "change" "change")}}   inside <dl class="summary">
+//
+// label, hint and key are message ids; "text" instead of "label" is taken as it is. Message ids may not have a segment named
+// id, description, hash, zero, one, two, few, many or other: those are the library's own words.
+package templates
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"sync"
+)
+
+//go:embed pages partials layout.html locales assets messages
+var files embed.FS
+
+// Page is what every page has beside its own data.
+type Page struct {
+	Name       string         // pages/GROUP/NAME.html, and <main data-page="NAME">
+	Status     int            // HTTP status, 200 when zero
+	Title      string         // message id; NAME.title when empty
+	TitleArgs  map[string]any // of the title
+	Service    *Service       // the service that sent the person here: the context strip
+	User       string         // name in the header, when signed in
+	Back       string         // link of "Back", when there is one
+	Errors     []FieldError   // error summary and inline messages
+	Notice     string         // message id of a banner, such as "notice.saved"
+	Refresh    int            // seconds until the page asks again by itself (meta refresh), 0: never
+	Section    string         // active entry of the cabinet's menu; empty outside
+	FormAction []string       // origins to which this page's forms lead by a redirect, for the CSP
+	Data       any            // the page's own struct
+}
+
+// Service is the context strip.
+type Service struct {
+	Name, LogoURI, CancelURL string
+}
+
+// FieldError ties a message of the catalogues to a form field.
+type FieldError struct {
+	Field   string
+	Message string
+	Args    map[string]any
+}
+
+// Set is all pages and catalogues, parsed once.
+type Set struct {
+	words  *catalogues
+	assets *assets
+	pages  map[string]map[string]*template.Template // language → name
+	mails  map[string]*template.Template            // language → layout of a mail
+	pool   sync.Pool
+}
+
+// New parses everything embedded.
+func New() (*Set, error) {
+	s := &Set{pages: map[string]map[string]*template.Template{}, mails: map[string]*template.Template{}}
+	s.pool.New = func() any { return new(bytes.Buffer) }
+	var err error
+	if s.words, err = loadCatalogues(files); err != nil {
+		return nil, err
+	}
+	if s.assets, err = loadAssets(files); err != nil {
+		return nil, err
+	}
+	for _, lang := range Languages {
+		if err := s.parse(lang); err != nil {
+			return nil, fmt.Errorf("templates in %s: %w", lang, err)
+		}
+	}
+	return s, nil
+}
+
+// parse makes one template per page, whose t speaks one language.
+func (s *Set) parse(lang string) error {
+	base, err := template.New("layout.html").Funcs(s.funcs(lang)).ParseFS(files, "layout.html", "partials/*.html")
+	if err != nil {
+		return err
+	}
+	s.pages[lang] = map[string]*template.Template{}
+	err = fs.WalkDir(files, "pages", func(file string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name := strings.TrimSuffix(path.Base(file), ".html")
+		if _, twice := s.pages[lang][name]; twice {
+			return fmt.Errorf("two pages are named %s", name)
+		}
+		page, err := base.Clone()
+		if err == nil {
+			page, err = page.ParseFS(files, file)
+		}
+		if err != nil {
+			return fmt.Errorf("page %s: %w", name, err)
+		}
+		s.pages[lang][name] = page
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.mails[lang], err = template.New("mail.html").Funcs(s.funcs(lang)).ParseFS(files, "messages/mail.html")
+	return err
+}
+
+func (s *Set) funcs(lang string) template.FuncMap {
+	return template.FuncMap{
+		"t":     func(id string, args ...any) (string, error) { return s.words.text(lang, id, args...) },
+		"dict":  dict,
+		"asset": s.assets.url,
+		"date":  func(v any) (string, error) { return s.words.date(lang, v, false) },
+		"time":  func(v any) (string, error) { return s.words.date(lang, v, true) },
+		"list":  func(items ...any) []any { return items },
+	}
+}
+
+// dict makes a map of its arguments, taken in pairs.
+func dict(pairs ...any) (map[string]any, error) {
+	if len(pairs)%2 != 0 {
+		return nil, fmt.Errorf("dict has a key without a value")
+	}
+	out := make(map[string]any, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		key, ok := pairs[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("dict: key %v is no string", pairs[i])
+		}
+		out[key] = pairs[i+1]
+	}
+	return out, nil
+}
+
+// View is what a page's template sees as dot.
+type View struct {
+	Page
+	Lang, Theme string
+	Here        string // path and query of this page, to come back to after the language changed
+	set         *Set
+}
+
+// Err returns the message at a field in the page's language, or nothing.
+func (v View) Err(field string) string {
+	for _, e := range v.Errors {
+		if e.Field == field {
+			return v.set.Text(v.Lang, e.Message, e.Args)
+		}
+	}
+	return ""
+}
+
+// ErrText returns the words of one error of the summary.
+func (v View) ErrText(e FieldError) string { return v.set.Text(v.Lang, e.Message, e.Args) }
+
+// Heading is the page's title alone, the same as its h1 asks.
+func (v View) Heading() string {
+	id := v.Title
+	if id == "" {
+		id = v.Name + ".title"
+	}
+	return v.set.Text(v.Lang, id, v.TitleArgs)
+}
+
+// Render writes a page in the request's language, with the security headers of pages. Nothing is written when
+// the template fails.
+func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
+	lang := s.Lang(r)
+	page, ok := s.pages[lang][p.Name]
+	if !ok {
+		return fmt.Errorf("there is no page %q", p.Name)
+	}
+	view := View{Page: p, Lang: lang, Theme: theme(r), Here: r.URL.RequestURI(), set: s}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		view.Here = r.URL.Path // a form that came back with errors: its fields are not in the address
+		if attempt := r.PostFormValue("attempt"); attempt != "" {
+			view.Here += "?attempt=" + url.QueryEscape(attempt)
+		}
+	}
+	buf, _ := s.pool.Get().(*bytes.Buffer)
+	defer s.pool.Put(buf)
+	buf.Reset()
+	if err := page.ExecuteTemplate(buf, "layout.html", view); err != nil {
+		return fmt.Errorf("rendering page %s: %w", p.Name, err)
+	}
+	headers(w.Header(), lang, p.FormAction)
+	if p.Status != 0 {
+		w.WriteHeader(p.Status)
+	}
+	_, err := w.Write(buf.Bytes())
+	return err
+}
+
+// headers sets what keeps a page to itself: nothing from elsewhere runs in it, frames it or learns its address.
+func headers(h http.Header, lang string, formAction []string) {
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", lang)
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
+		"connect-src 'self'; form-action 'self'"+formActions(formAction)+"; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=(), usb=()")
+	h.Add("Vary", "Accept-Language, Cookie")
+}
+
+// formActions lists further origins, without what could end the directive.
+func formActions(origins []string) string {
+	var out strings.Builder
+	for _, o := range origins {
+		if o != "" && !strings.ContainsAny(o, " ;,'\"\r\n") {
+			out.WriteString(" " + o)
+		}
+	}
+	return out.String()
+}
+
+// theme is what the person chose: light, dark, or nothing for what the system says.
+func theme(r *http.Request) string {
+	if c, err := r.Cookie(ThemeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
+		return c.Value
+	}
+	return ""
+}
+
+// Cookies that remember a choice; they hold nothing personal.
+const (
+	LangCookie  = "vhod-lang"
+	ThemeCookie = "vhod-theme"
+)
+
+type langKey struct{}
+
+// WithLang fixes the language for the rest of a request (ui_locales). A language that there is not
+// changes nothing.
+func WithLang(ctx context.Context, lang string) context.Context {
+	return context.WithValue(ctx, langKey{}, lang)
+}
+
+// Assets serves /assets/…: hashed names that never change, precompressed.
+func (s *Set) Assets() http.Handler { return s.assets }
