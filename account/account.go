@@ -1,0 +1,143 @@
+// Package account keeps people: who they are and how surely we know it.
+//
+// An Account is the aggregate. It changes only inside Store.Update, by methods that hold the rules,
+// record an Event for every change and owe a Task for every consequence; the store commits row,
+// journal lines and outbox in one transaction. The package knows no HTTP page, no SQL and no
+// protocol: floors above translate.
+package account
+
+import (
+	"time"
+
+	"github.com/vhod-id/vhod/account/credential"
+)
+
+// ID names an account for ever: 22 characters of base64url, random. It never leaves to a service
+// as it is (services get a pairwise subject).
+type ID string
+
+// Status is whether the account may be used.
+type Status string
+
+// The states of an account.
+const (
+	Active          Status = "active"
+	Locked          Status = "locked"           // by the person, an operator, or after suspicion
+	DeletionPending Status = "deletion-pending" // closed by the person, may be restored for 30 days
+	Deleted         Status = "deleted"          // personal data are gone, the number is not reused
+)
+
+// Account is one person. Fields are read freely; they are written by the methods alone.
+type Account struct {
+	ID        ID
+	Version   int64  // optimistic lock of the store
+	Number    string // twelve digits, generated; the login of issued accounts (C37)
+	Status    Status
+	Level     Level
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	// SignedOutAt kills, at its next use, every session and refresh token born before it.
+	SignedOutAt time.Time
+	Lang        string // "ru" or "en", the language of messages
+
+	Phone Contact
+	Email Contact
+
+	// What was confirmed. Empty until the level that confirms it.
+	Person   Person
+	Passport Passport
+	SNILS    SNILS
+	INN      INN
+	Address  Address
+	// Application is what the person typed to raise the level, kept from step to step (R019, R069).
+	Application Application
+	Evidence    []Evidence
+	Banks       []BankLink
+
+	Password   credential.Password
+	TOTP       []credential.TOTP
+	Backup     credential.BackupSet
+	Agreements []Agreement
+	Grants     []Grant
+
+	events []Event
+	owed   []Task
+}
+
+// Contact is a phone number (E.164) or an e-mail address with the proof that it is the person's.
+type Contact struct {
+	Value       string
+	ConfirmedAt time.Time
+}
+
+// Person is the civil identity as the passport states it.
+type Person struct {
+	FamilyName string
+	GivenName  string
+	MiddleName string // empty when there is none
+	Birthdate  Date
+	Birthplace string
+	Gender     Gender
+}
+
+// Gender as in the passport.
+type Gender string
+
+// The values of Gender, in the words of OpenID Connect Core §5.1.
+const (
+	Male   Gender = "male"
+	Female Gender = "female"
+)
+
+// Passport is the internal passport of a citizen.
+type Passport struct {
+	Series     string // 4 digits
+	Number     string // 6 digits
+	IssuedOn   Date
+	IssuedBy   string
+	IssuerCode string // 000-000
+}
+
+// Address is the address of registration.
+type Address struct {
+	Region, City, Street, House, Flat, Postcode string
+}
+
+// Application is a draft of everything that a level asks for.
+type Application struct {
+	Person    Person
+	NoMiddle  bool // "I have no patronymic", so that an empty one is an answer
+	Passport  Passport
+	SNILS     SNILS
+	INN       INN
+	NoINN     bool // skipped
+	Address   Address
+	Checks    []Check   // the last answers of the registries
+	CheckedAt time.Time // when they were asked
+	Waiting   bool      // a registry was silent; the check is owed and runs again
+}
+
+// BankLink ties a bank's subject to the account, by issuer and subject alone.
+type BankLink struct {
+	Bank     string // configuration id
+	Issuer   string
+	Subject  string
+	LinkedAt time.Time
+}
+
+// Agreement is an accepted version of a document.
+type Agreement struct {
+	Document string // "terms", "privacy"
+	Version  string
+	At       time.Time
+}
+
+// Grant is the person's consent that a service learns some attributes.
+type Grant struct {
+	ClientID  string
+	Scopes    []string
+	Claims    []string  // claim names released beyond scopes
+	Since     time.Time // tokens issued before it are dead: the consent was withdrawn and given anew
+	GrantedAt time.Time // last widened
+	UsedAt    time.Time
+}

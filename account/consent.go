@@ -1,0 +1,66 @@
+package account
+
+import (
+	"context"
+	"slices"
+	"strings"
+)
+
+// Grant returns the person's consent to a service, or nil.
+func (a *Account) Grant(clientID string) *Grant {
+	for i := range a.Grants {
+		if a.Grants[i].ClientID == clientID {
+			return &a.Grants[i]
+		}
+	}
+	return nil
+}
+
+// GrantTo journals and keeps the person's consent; scopes and claims add to those given before.
+func (s *Service) GrantTo(ctx context.Context, id ID, g Grant, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		now := s.now()
+		held := a.Grant(g.ClientID)
+		if held == nil {
+			a.Grants = append(a.Grants, Grant{ClientID: g.ClientID, Since: now})
+			held = &a.Grants[len(a.Grants)-1]
+		}
+		held.Scopes = union(held.Scopes, g.Scopes)
+		held.Claims = union(held.Claims, g.Claims)
+		held.GrantedAt, held.UsedAt = now, now
+		a.note(ConsentGiven, now, o, "client", g.ClientID, "scopes", strings.Join(g.Scopes, " "), "claims", strings.Join(g.Claims, " "))
+		return nil
+	})
+}
+
+// WithdrawGrant forgets the consent; tokens under it die at their next use. ErrNotFound when there is none.
+func (s *Service) WithdrawGrant(ctx context.Context, id ID, clientID string, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		before := len(a.Grants)
+		a.Grants = slices.DeleteFunc(a.Grants, func(g Grant) bool { return g.ClientID == clientID })
+		if len(a.Grants) == before {
+			return ErrNotFound
+		}
+		a.note(ConsentWithdrawn, s.now(), o, "client", clientID)
+		return nil
+	})
+}
+
+// TokensReplayed journals that a service's token was used a second time and its family ended, and tells the person.
+func (s *Service) TokensReplayed(ctx context.Context, id ID, clientID, service string, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		now := s.now()
+		a.note(TokensEnded, now, o, "actor", "client:"+clientID, "reason", "replay")
+		a.tell("tokens-revoked", now, map[string]string{"Service": service})
+		return nil
+	})
+}
+
+func union(a, b []string) []string {
+	for _, x := range b {
+		if !slices.Contains(a, x) {
+			a = append(a, x)
+		}
+	}
+	return a
+}

@@ -1,0 +1,58 @@
+package account
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Event is one line of the journal: something that happened to an account. The person's history, the
+// operator's journal and the auditor's export are readings of the same lines (R221-R227).
+type Event struct {
+	Seq     int64 // within the account, from 1, set by the store
+	At      time.Time
+	Kind    EventKind
+	Actor   string            // "person", "system", "operator:ID", "client:ID", "bank:ID"
+	Origin  Origin            // where the request came from; zero for the system
+	Details map[string]string // facts without secrets: method, client, level, reason. Sealed at rest.
+	Hash    string            // set by the store: SHA-256 chain over the line before and this one
+}
+
+// EventKind says what happened. The set is in facts.go, with its words in the catalogues.
+type EventKind string
+
+// Origin is where a request came from.
+type Origin struct {
+	Address   netip.Addr
+	UserAgent string
+	RequestID string
+}
+
+// Task is something that a change owes: a notice to send, a registry to ask again, services to tell
+// about a sign-out. It is committed with the change and paid later, at least once.
+type Task struct {
+	ID       string // set by the store
+	Kind     TaskKind
+	Account  ID // empty for what is owed to nobody's account (a sign-up code)
+	DueAt    time.Time
+	Attempts int
+	Payload  []byte // JSON of the kind's own struct, sealed at rest
+}
+
+// TaskKind says who pays a task.
+type TaskKind string
+
+// The kinds of tasks.
+const (
+	OwedNotice TaskKind = "notice" // Payload is a Notice; notify pays
+	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
+	OwedLogout TaskKind = "logout" // tell services that a session ended; op pays
+)
+
+// Notice is a message to a person on one channel.
+type Notice struct {
+	Channel  string            // "sms" or "mail"
+	To       string            // phone in E.164, or address
+	Template string            // name of a message template: "code", "password-changed", …
+	Lang     string            // "ru" or "en"
+	Args     map[string]string // what the template says; may hold a code or a link
+}

@@ -1,0 +1,86 @@
+package account
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// The kinds of events. Each has its words in the catalogues under event.KIND.
+const (
+	SignedUp          EventKind = "signed-up"
+	Imported          EventKind = "imported"
+	SignedIn          EventKind = "signed-in"
+	SignInFailed      EventKind = "sign-in-failed"
+	ProofAdded        EventKind = "proof-added"
+	FactorFailed      EventKind = "factor-failed"
+	SignedOut         EventKind = "signed-out"
+	SessionsEnded     EventKind = "sessions-ended"
+	PasswordChanged   EventKind = "password-changed"
+	PasswordReset     EventKind = "password-reset"
+	RecoveryStarted   EventKind = "recovery-started"
+	TOTPAdded         EventKind = "totp-added"
+	TOTPRemoved       EventKind = "totp-removed"
+	BackupPrinted     EventKind = "backup-printed"
+	BackupUsed        EventKind = "backup-used"
+	ApplicationSaved  EventKind = "application-saved"
+	ChecksAnswered    EventKind = "checks-answered"
+	LevelRaised       EventKind = "level-raised"
+	ConfirmFailed     EventKind = "confirm-failed"
+	IdentityConflict  EventKind = "identity-conflict"
+	BankLinked        EventKind = "bank-linked"
+	ConsentGiven      EventKind = "consent-given"
+	ConsentWithdrawn  EventKind = "consent-withdrawn"
+	DataReleased      EventKind = "data-released"
+	TokensEnded       EventKind = "tokens-ended"
+	DataRead          EventKind = "data-read"
+	SignUpRepeated    EventKind = "sign-up-repeated"
+	AccountLocked     EventKind = "account-locked"
+	AccountUnlocked   EventKind = "account-unlocked"
+	AgreementAccepted EventKind = "agreement-accepted"
+)
+
+// note records an event of this change. Actor is "person" unless details name another by the key "actor".
+func (a *Account) note(kind EventKind, now time.Time, o Origin, details ...string) {
+	e := Event{At: now, Kind: kind, Actor: "person", Origin: o}
+	for i := 0; i+1 < len(details); i += 2 {
+		if details[i] == "actor" {
+			e.Actor = details[i+1]
+			continue
+		}
+		if e.Details == nil {
+			e.Details = map[string]string{}
+		}
+		e.Details[details[i]] = details[i+1]
+	}
+	a.UpdatedAt = now
+	a.events = append(a.events, e)
+}
+
+// owe adds a task to this change.
+func (a *Account) owe(kind TaskKind, due time.Time, payload any) {
+	text, err := json.Marshal(payload)
+	if err != nil { // payloads are structs of strings: they always encode
+		panic(err)
+	}
+	a.owed = append(a.owed, Task{Kind: kind, Account: a.ID, DueAt: due, Payload: text})
+}
+
+// tell owes a notice to every confirmed contact.
+func (a *Account) tell(template string, now time.Time, args map[string]string) {
+	for channel, contact := range map[string]Contact{"sms": a.Phone, "mail": a.Email} {
+		if contact.Value != "" && !contact.ConfirmedAt.IsZero() {
+			a.owe(OwedNotice, now, Notice{Channel: channel, To: contact.Value, Template: template, Lang: a.Lang, Args: withTime(args, now)})
+		}
+	}
+}
+
+// noticeTime is how a notice says when: Moscow time, the country's own for official acts.
+var noticeZone = time.FixedZone("MSK", 3*60*60)
+
+func withTime(args map[string]string, now time.Time) map[string]string {
+	out := map[string]string{"At": now.In(noticeZone).Format("02.01.2006 15:04")}
+	for k, v := range args {
+		out[k] = v
+	}
+	return out
+}

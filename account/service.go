@@ -1,0 +1,123 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vhod-id/vhod/account/credential"
+	"github.com/vhod-id/vhod/keys"
+)
+
+// Config is what a Service needs. Store, Sessions, Outbox, Ephemera, Passwords, Sealer and Now must be set.
+type Config struct {
+	Store      Store
+	Sessions   SessionStore
+	Outbox     Outbox
+	Ephemera   Ephemera
+	Registries Registries // none: every check waits
+	Passwords  *credential.Hasher
+	Policy     *credential.Policy
+	Sealer     *keys.Sealer // keyed hashes of short codes
+	Issuer     string       // links in mail start with it; its host binds SMS codes
+	Now        func() time.Time
+	Log        *slog.Logger
+	// Owed is called after a commit that owes tasks, so that they are paid at once. May be nil.
+	Owed func()
+}
+
+// Service is the use cases of accounts.
+type Service struct {
+	cfg   Config
+	limit *limiter
+	later chan func(context.Context) // failures to note, out of the answer's time
+	done  sync.WaitGroup
+	close sync.Once
+}
+
+// laterQueue bounds what waits to be noted; when it is full the answer waits too, so nothing is dropped.
+const laterQueue = 1024
+
+// New checks the configuration and starts the worker that notes failures.
+func New(cfg Config) (*Service, error) {
+	if cfg.Store == nil || cfg.Sessions == nil || cfg.Outbox == nil || cfg.Ephemera == nil || cfg.Passwords == nil || cfg.Sealer == nil || cfg.Now == nil {
+		return nil, errors.New("account service: Store, Sessions, Outbox, Ephemera, Passwords, Sealer and Now are needed")
+	}
+	if cfg.Policy == nil {
+		cfg.Policy = credential.NewPolicy(credential.PolicyConfig{})
+	}
+	if cfg.Registries == nil {
+		cfg.Registries = noRegistries{cfg.Now}
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue)}
+	s.limit = newLimiter(cfg.Ephemera, s.now)
+	s.done.Go(func() {
+		for work := range s.later {
+			work(context.Background())
+		}
+	})
+	return s, nil
+}
+
+// Close waits until everything that was noted is written. The service is not used after it.
+func (s *Service) Close() {
+	s.close.Do(func() { close(s.later) })
+	s.done.Wait()
+}
+
+// now is the clock in the precision of the stores, so that "born earlier" is decided alike before and
+// after a row was written.
+func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Millisecond) }
+
+// change runs a change of an account and has what it owes paid at once.
+func (s *Service) change(ctx context.Context, id ID, change func(*Account) error) error {
+	owes := false
+	err := s.cfg.Store.Update(ctx, id, func(a *Account) error {
+		err := change(a)
+		owes = len(a.owed) > 0
+		return err
+	})
+	if err == nil && owes {
+		s.kick()
+	}
+	return err
+}
+
+func (s *Service) kick() {
+	if s.cfg.Owed != nil {
+		s.cfg.Owed()
+	}
+}
+
+// Look is who reads personal data, and why (house: every look is accounted for).
+type Look struct {
+	Who string // "person", "client:ID", "operator:ID", "system"
+	Why string // "own session", "grant", a case number
+}
+
+// Read returns an account for the look. The person's own session and a service under its journalled
+// grant pass freely; every other look leaves a line in the person's journal before the answer, and no
+// line means no answer.
+func (s *Service) Read(ctx context.Context, id ID, look Look) (*Account, error) {
+	if look.Who != "person" && !strings.HasPrefix(look.Who, "client:") {
+		err := s.change(ctx, id, func(a *Account) error {
+			a.note(DataRead, s.now(), Origin{}, "actor", look.Who, "why", look.Why)
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return s.cfg.Store.Account(ctx, id)
+}
+
+// Journal returns the person's history, newest first, older than the line before (0: from the newest).
+func (s *Service) Journal(ctx context.Context, id ID, before int64, limit int) ([]Event, error) {
+	return s.cfg.Store.Journal(ctx, id, before, limit)
+}

@@ -1,0 +1,39 @@
+package account
+
+import "time"
+
+// Session is one browser in which a person signed in.
+type Session struct {
+	ID        string // public: the sid of tokens, the row in the cabinet
+	Hash      string // keys.Hash of the cookie
+	AccountID ID
+	CreatedAt time.Time
+	SeenAt    time.Time
+	ExpiresAt time.Time // absolute end
+	EndedAt   time.Time // zero while it lives
+	Proofs    []Proof
+	Origin    Origin
+	Shared    bool // "this is a shared computer"
+}
+
+// Proof is one way in which the person showed that it is them, in this session.
+type Proof struct {
+	Method Method
+	At     time.Time
+}
+
+// Method is a way of proving oneself.
+type Method string
+
+// The methods, with their amr values (RFC 8176) in Method.AMR.
+const (
+	MethodPassword  Method = "password"
+	MethodTOTP      Method = "totp"
+	MethodBackup    Method = "backup"
+	MethodSMS       Method = "sms"
+	MethodMailCode  Method = "mail-code"
+	MethodPasskey   Method = "passkey"
+	MethodPush      Method = "push"
+	MethodBank      Method = "bank"
+	MethodSignature Method = "esign"
+)

@@ -1,0 +1,235 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vhod-id/vhod/keys"
+)
+
+// Lives of a session. A second factor asks for no shorter one: what a service needs fresh it asks by max_age.
+const (
+	sessionIdle   = 1 * time.Hour    // NIST SP 800-63B-4 §2.2.3
+	sessionLife   = 12 * time.Hour   // well within the 24 h of the same
+	sharedIdle    = 10 * time.Minute // "this is a shared computer"
+	sharedLife    = 30 * time.Minute
+	touchInterval = time.Minute // how exactly the last use is known; spares a write per request
+)
+
+// bornAt is when the session last showed that it is the person: a date that ends sessions spares the
+// ones that proved themselves after it.
+func (s *Session) bornAt() time.Time {
+	born := s.CreatedAt
+	for _, p := range s.Proofs {
+		if p.At.After(born) {
+			born = p.At
+		}
+	}
+	return born
+}
+
+// AuthTime is when the person last proved themselves in this session.
+func (s *Session) AuthTime() time.Time { return s.bornAt() }
+
+// live reports whether a session still counts for its account.
+func (s *Session) live(a *Account, now time.Time) bool {
+	idle := sessionIdle
+	if s.Shared {
+		idle = sharedIdle
+	}
+	return s.EndedAt.IsZero() && now.Before(s.ExpiresAt) && now.Sub(s.SeenAt) < idle &&
+		a.Status == Active && !s.bornAt().Before(a.SignedOutAt)
+}
+
+// OpenSession starts a session with its first proofs and returns the cookie's value.
+func (s *Service) OpenSession(ctx context.Context, id ID, proofs []Proof, shared bool, o Origin) (cookie string, session *Session, err error) {
+	now := s.now()
+	life := sessionLife
+	if shared {
+		life = sharedLife
+	}
+	cookie = keys.RandomHandle()
+	session = &Session{
+		ID: keys.RandomID(), Hash: keys.Hash(cookie), AccountID: id, CreatedAt: now, SeenAt: now,
+		ExpiresAt: now.Add(life), Proofs: truncated(proofs), Origin: o, Shared: shared,
+	}
+	if err := s.cfg.Sessions.CreateSession(ctx, session); err != nil {
+		return "", nil, fmt.Errorf("opening a session: %w", err)
+	}
+	err = s.change(ctx, id, func(a *Account) error {
+		a.note(SignedIn, now, o, "method", methods(proofs), "session", session.ID)
+		return nil
+	})
+	if err != nil {
+		return "", nil, fmt.Errorf("noting a sign-in: %w", err)
+	}
+	return cookie, session, nil
+}
+
+// Resume returns the live session of a cookie with its account, by one round trip; ErrNoSession when
+// it ended, idled out, or was born before SignedOutAt.
+func (s *Service) Resume(ctx context.Context, cookie string) (*Session, *Account, error) {
+	if cookie == "" {
+		return nil, nil, ErrNoSession
+	}
+	session, a, err := s.cfg.Sessions.SessionByHash(ctx, keys.Hash(cookie))
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil, ErrNoSession
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading a session: %w", err)
+	}
+	now := s.now()
+	if !session.live(a, now) {
+		return nil, nil, ErrNoSession
+	}
+	if now.Sub(session.SeenAt) >= touchInterval {
+		if err := s.cfg.Sessions.TouchSession(ctx, session.ID, now); err != nil {
+			s.cfg.Log.WarnContext(ctx, "touching a session", "error", err)
+		}
+		session.SeenAt = now
+	}
+	return session, a, nil
+}
+
+// AddProof adds proofs to a session (step-up, re-authentication) and changes its cookie (S01).
+// ErrConflict when another request changed it first.
+func (s *Service) AddProof(ctx context.Context, session *Session, proofs []Proof, o Origin) (cookie string, err error) {
+	cookie = keys.RandomHandle()
+	changed, was, now := *session, session.Hash, s.now()
+	changed.Hash, changed.SeenAt = keys.Hash(cookie), now
+	for _, p := range truncated(proofs) {
+		changed.Proofs = append(withoutMethod(changed.Proofs, p.Method), p)
+	}
+	if err := s.cfg.Sessions.UpdateSession(ctx, &changed, was); err != nil {
+		return "", fmt.Errorf("renewing a session: %w", err)
+	}
+	err = s.change(ctx, session.AccountID, func(a *Account) error {
+		a.note(ProofAdded, now, o, "method", methods(proofs), "session", session.ID)
+		return nil
+	})
+	if err != nil {
+		return "", fmt.Errorf("noting a proof: %w", err)
+	}
+	*session = changed
+	return cookie, nil
+}
+
+// EndSession ends one session by its public id. The services that know it are told. ErrNotFound when it is
+// not this person's.
+func (s *Service) EndSession(ctx context.Context, id ID, session string, o Origin) error {
+	all, err := s.Sessions(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(all, func(x Session) bool { return x.ID == session }) {
+		return ErrNotFound
+	}
+	return s.end(ctx, id, []string{session}, SignedOut, o)
+}
+
+// EndOtherSessions ends all but one.
+func (s *Service) EndOtherSessions(ctx context.Context, id ID, keep string, o Origin) error {
+	all, err := s.Sessions(ctx, id)
+	if err != nil {
+		return err
+	}
+	var others []string
+	for _, x := range all {
+		if x.ID != keep {
+			others = append(others, x.ID)
+		}
+	}
+	return s.end(ctx, id, others, SessionsEnded, o)
+}
+
+// endedSession is the payload of an owed logout.
+type endedSession struct{ Session string }
+
+func (s *Service) end(ctx context.Context, id ID, sessions []string, kind EventKind, o Origin) error {
+	now := s.now()
+	for _, session := range sessions {
+		if err := s.cfg.Sessions.EndSession(ctx, session, now); err != nil {
+			return fmt.Errorf("ending a session: %w", err)
+		}
+	}
+	if len(sessions) == 0 {
+		return nil
+	}
+	return s.change(ctx, id, func(a *Account) error {
+		a.note(kind, now, o, "count", fmt.Sprint(len(sessions)))
+		for _, session := range sessions {
+			a.owe(OwedLogout, now, endedSession{session})
+		}
+		return nil
+	})
+}
+
+// Sessions lists the live sessions of a person, newest first.
+func (s *Service) Sessions(ctx context.Context, id ID) ([]Session, error) {
+	a, err := s.cfg.Store.Account(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading an account: %w", err)
+	}
+	now := s.now()
+	all, err := s.cfg.Sessions.Sessions(ctx, id, now)
+	if err != nil {
+		return nil, fmt.Errorf("reading sessions: %w", err)
+	}
+	return slices.DeleteFunc(all, func(x Session) bool { return !x.live(a, now) }), nil
+}
+
+// Lock closes the account: sessions end, nobody signs in, until Unlock. The actor is "person", or who it was.
+func (s *Service) Lock(ctx context.Context, id ID, actor, reason string, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		now := s.now()
+		a.Status, a.SignedOutAt = Locked, now
+		a.note(AccountLocked, now, o, "actor", actor, "reason", reason)
+		return nil
+	})
+}
+
+// Unlock opens a locked account.
+func (s *Service) Unlock(ctx context.Context, id ID, actor, reason string, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		if a.Status != Locked {
+			return ErrConflict
+		}
+		a.Status = Active
+		a.note(AccountUnlocked, s.now(), o, "actor", actor, "reason", reason)
+		return nil
+	})
+}
+
+func withoutMethod(proofs []Proof, m Method) []Proof {
+	var out []Proof
+	for _, p := range proofs {
+		if p.Method != m {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// truncated brings the times of proofs to the precision of the stores.
+func truncated(proofs []Proof) []Proof {
+	out := make([]Proof, len(proofs))
+	for i, p := range proofs {
+		out[i] = Proof{p.Method, p.At.UTC().Truncate(time.Millisecond)}
+	}
+	return out
+}
+
+func methods(proofs []Proof) string {
+	out := ""
+	for i, p := range proofs {
+		if i > 0 {
+			out += "+"
+		}
+		out += string(p.Method)
+	}
+	return out
+}

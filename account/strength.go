@@ -1,0 +1,63 @@
+package account
+
+// StrengthOf is how surely the proofs show that it is the person: a passkey or an e-signature is
+// phishing-resistant, a password with something the person holds is two factors, all else is one.
+func StrengthOf(proofs []Proof) Strength {
+	var knows, holds bool
+	for _, p := range proofs {
+		switch p.Method {
+		case MethodPasskey, MethodSignature:
+			return PhishingResistant
+		case MethodPassword:
+			knows = true
+		case MethodTOTP, MethodBackup, MethodSMS, MethodPush:
+			holds = true
+		}
+	}
+	if knows && holds {
+		return TwoFactor
+	}
+	return OneFactor
+}
+
+// AMR names the proofs by the values of RFC 8176, each once, with "mfa" when they are two factors.
+func AMR(proofs []Proof) []string {
+	var out []string
+	seen := make(map[string]bool)
+	add := func(values ...string) {
+		for _, v := range values {
+			if !seen[v] {
+				seen[v] = true
+				out = append(out, v)
+			}
+		}
+	}
+	for _, p := range proofs {
+		add(p.Method.AMR()...)
+	}
+	if StrengthOf(proofs) >= TwoFactor {
+		add("mfa")
+	}
+	return out
+}
+
+// AMR returns the values of RFC 8176 for one method ("fed" is ours, for a bank).
+func (m Method) AMR() []string {
+	switch m {
+	case MethodPassword:
+		return []string{"pwd"}
+	case MethodTOTP, MethodBackup, MethodMailCode:
+		return []string{"otp"}
+	case MethodSMS:
+		return []string{"otp", "sms"}
+	case MethodPasskey:
+		return []string{"hwk", "user"}
+	case MethodPush:
+		return []string{"swk"}
+	case MethodSignature:
+		return []string{"sc"}
+	case MethodBank:
+		return []string{"fed"}
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package account
+
+import (
+	"context"
+	"encoding/binary"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/vhod-id/vhod/keys"
+)
+
+// Limits of guessing (G04 to G07). Five wrong passwords are free, then each costs a growing wait, and ten in
+// a quarter of an hour end the quarter. What was typed and the address it came from are counted together, so that a
+// stranger cannot lock the owner out; the account as a whole, the address and its network have wider limits.
+const (
+	tryWindow       = 15 * time.Minute
+	tryFree         = 5
+	tryMost         = 10
+	tryFirstWait    = 5 * time.Second
+	addressMost     = 60
+	networkMost     = 600
+	knownAddressFor = 30 * 24 * time.Hour
+	retryWhole      = time.Hour // what is said when the account as a whole is at its limit
+)
+
+// guessed is what may be guessed, and the limit of the account as a whole.
+type guessed struct {
+	what   string
+	most   int64
+	window time.Duration
+	// consecutive is whether a right answer begins the count anew.
+	consecutive bool
+}
+
+// A password may be wrong a hundred times in a row (NIST SP 800-63B-4 §3.2.2). A code of six digits is right by
+// chance three times in a million, so thirty guesses a day keep the chance below one in ten thousand (F02).
+func ofPassword() guessed { return guessed{"password", 100, 30 * 24 * time.Hour, true} }
+func ofFactor(m Method) guessed {
+	return guessed{string(m), 30, 24 * time.Hour, false}
+}
+func ofRecovery() guessed { return guessed{"recovery", 100, 24 * time.Hour, false} }
+
+// limiter counts failures in the ephemera, shared by all nodes. When they are away it counts in the
+// process with half the limits: it never opens (G08).
+type limiter struct {
+	store Ephemera
+	now   func() time.Time
+	local localCounts
+}
+
+func newLimiter(store Ephemera, now func() time.Time) *limiter {
+	return &limiter{store: store, now: now, local: localCounts{counts: map[string]localCount{}}}
+}
+
+// count adds to a counter and reports the sum, doubled when only this process counts.
+func (l *limiter) count(ctx context.Context, key string, by int64, window time.Duration) int64 {
+	if n, err := l.store.Count(ctx, key, by, window); err == nil {
+		return n
+	}
+	return 2 * l.local.add(key, by, window, l.now())
+}
+
+// localCounts stand in while the ephemera are away.
+type localCounts struct {
+	mu     sync.Mutex
+	counts map[string]localCount
+}
+
+type localCount struct {
+	n     int64
+	until time.Time
+}
+
+// localMost bounds the memory of the stand-in; at the bound everything expired is dropped, and if that
+// frees nothing the newcomer counts as at its limit.
+const localMost = 100_000
+
+func (l *localCounts) add(key string, by int64, window time.Duration, now time.Time) int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c, ok := l.counts[key]
+	if ok && now.After(c.until) {
+		ok = false
+	}
+	if !ok {
+		if len(l.counts) >= localMost {
+			for k, old := range l.counts {
+				if now.After(old.until) {
+					delete(l.counts, k)
+				}
+			}
+			if len(l.counts) >= localMost {
+				return networkMost
+			}
+		}
+		c = localCount{until: now.Add(window)}
+	}
+	c.n += by
+	l.counts[key] = c
+	return c.n
+}
+
+// try is one guess: by what was typed, against which account, from where.
+type try struct {
+	guessed
+	typed, whole     string
+	address, network string
+	// Set by admit.
+	round string // changes with every right answer
+	known bool   // the owner came from this address before
+	n     int64  // guesses of the pair in the window, this one included
+}
+
+// tryOf makes a try. Typed is the keyed hash of an identifier; whole is the account, or typed when it is nobody's.
+func tryOf(g guessed, typed, whole string, o Origin) *try {
+	address, network := prefixes(o.Address)
+	return &try{guessed: g, typed: typed, whole: whole, address: address, network: network}
+}
+
+func (t *try) key(of string) string { return "try/" + t.what + "/" + of + "/" }
+func (t *try) waitKey() string      { return t.key("wait") + t.typed + "/" + t.address }
+func (t *try) knownKey() string     { return t.key("known") + t.whole + "/" + t.address }
+func (t *try) roundKey() string     { return t.key("round") + t.whole }
+func (t *try) pairKey() string      { return t.key("pair") + t.typed + "/" + t.address + "/" + t.round }
+func (t *try) addressKey() string   { return t.key("address") + t.address }
+func (t *try) networkKey() string   { return t.key("network") + t.network }
+
+// wholeKey counts the account as a whole. Addresses from which the owner came before have counts of their own: strangers
+// neither shut the owner out nor guess without end from the owner's own house.
+func (t *try) wholeKey() string {
+	key := t.key("whole") + t.whole
+	if t.consecutive {
+		key += "/" + t.round
+	}
+	if t.known {
+		key += "/" + t.address
+	}
+	return key
+}
+
+// prefixes are what an attacker cannot change cheaply: an IPv4 address and its /24, an IPv6 /64 and its /48 (G07).
+func prefixes(a netip.Addr) (address, network string) {
+	if !a.IsValid() {
+		return "none", "none"
+	}
+	a = a.Unmap()
+	one, many := 32, 24
+	if a.Is6() {
+		one, many = 64, 48
+	}
+	p, _ := a.Prefix(one)
+	n, _ := a.Prefix(many)
+	return p.String(), n.String()
+}
+
+// admit counts a guess before it is judged, so that guesses at the same moment all count, and says whether it may be
+// made; a ThrottledError says when the next may. Known and unknown accounts cost the same calls.
+func (l *limiter) admit(ctx context.Context, t *try) error {
+	now := l.now()
+	if raw, ok, err := l.store.Get(ctx, t.waitKey()); err == nil && ok && len(raw) == 8 {
+		until := time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).UTC()
+		if now.Before(until) {
+			return ThrottledError{t.what, until}
+		}
+	}
+	if round, ok, err := l.store.Get(ctx, t.roundKey()); err == nil && ok {
+		t.round = string(round)
+	}
+	if _, known, err := l.store.Get(ctx, t.knownKey()); err == nil {
+		t.known = known
+	}
+	if t.n = l.count(ctx, t.pairKey(), 1, tryWindow); t.n > tryMost {
+		return ThrottledError{t.what, now.Add(tryWindow)}
+	}
+	if l.count(ctx, t.wholeKey(), 1, t.window) > t.most {
+		return ThrottledError{t.what, now.Add(retryWhole)}
+	}
+	if t.address != "none" && (l.count(ctx, t.addressKey(), 0, tryWindow) >= addressMost ||
+		l.count(ctx, t.networkKey(), 0, tryWindow) >= networkMost) {
+		return ThrottledError{t.what, now.Add(tryWindow)}
+	}
+	return nil
+}
+
+// failed sets the wait before the next guess and counts against the address.
+func (l *limiter) failed(ctx context.Context, t *try) {
+	if t.address != "none" {
+		l.count(ctx, t.addressKey(), 1, tryWindow)
+		l.count(ctx, t.networkKey(), 1, tryWindow)
+	}
+	if t.n < tryFree {
+		return
+	}
+	wait := tryWindow
+	if t.n < tryMost {
+		wait = tryFirstWait << (t.n - tryFree)
+	}
+	until := binary.BigEndian.AppendUint64(nil, uint64(l.now().Add(wait).UnixMilli()))
+	_ = l.store.Put(ctx, t.waitKey(), until, wait) // without it the counters above still hold
+}
+
+// succeeded remembers that the owner comes from here and begins a new round. Where a round does not begin the account's
+// count anew, the right guess is taken back out of it.
+func (l *limiter) succeeded(ctx context.Context, t *try) {
+	if !t.consecutive {
+		l.count(ctx, t.wholeKey(), -1, t.window)
+	}
+	_ = l.store.Put(ctx, t.knownKey(), []byte{1}, knownAddressFor)
+	l.begin(ctx, t)
+}
+
+// withdraw takes a guess back that was not judged: the hasher was busy.
+func (l *limiter) withdraw(ctx context.Context, t *try) {
+	l.count(ctx, t.pairKey(), -1, tryWindow)
+	l.count(ctx, t.wholeKey(), -1, t.window)
+}
+
+// begin starts a new round of guesses: what was wrong before counts no more.
+func (l *limiter) begin(ctx context.Context, t *try) {
+	_ = l.store.Put(ctx, t.roundKey(), []byte(keys.RandomID()), knownAddressFor)
+}

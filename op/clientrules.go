@@ -1,0 +1,98 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Check says what is wrong with a client's registration, every fault named by its field as in
+// `vhod apply` and RFC 7591 §2; nil when it can be stored.
+func (c *Client) Check() error {
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if c.ID == "" || strings.ContainsAny(c.ID, " \t\r\n") {
+		wrong("id %q: a name without spaces is needed", c.ID)
+	}
+	if !slices.Contains([]Profile{ProfileOIDC, ProfileCompat, ProfileFAPI2, ProfileESIA}, c.Profile) {
+		wrong("profile %q: oidc, oidc-compat, fapi2 or esia", c.Profile)
+	}
+	for _, method := range c.Auth {
+		if !slices.Contains([]string{AuthNone, AuthBasic, AuthPost, AuthPrivateKey}, method) {
+			wrong("auth %q: none, client_secret_basic, client_secret_post or private_key_jwt", method)
+		}
+	}
+	problems = append(problems, c.checkCredentials()...)
+	for _, uri := range c.RedirectURIs {
+		if err := checkRedirectURI(uri, c.Native); err != nil {
+			wrong("redirect_uris: %w", err)
+		}
+	}
+	if slices.Contains(c.GrantTypes, "authorization_code") && len(c.RedirectURIs) == 0 {
+		wrong("redirect_uris: at least one for the grant authorization_code")
+	}
+	if !slices.Contains([]string{"", "pairwise", "public"}, c.SubjectType) {
+		wrong("subject_type %q: pairwise or public", c.SubjectType)
+	}
+	if !slices.Contains([]string{"", "RS256", "PS256", "ES256", "EdDSA"}, c.IDTokenAlg) {
+		wrong("id_token_alg %q: RS256, PS256, ES256 or EdDSA", c.IDTokenAlg)
+	}
+	if c.Profile == ProfileFAPI2 && c.IDTokenAlg == "RS256" {
+		wrong("id_token_alg RS256 is refused in the profile fapi2 (FAPI 2.0 §5.4)")
+	}
+	return errors.Join(problems...)
+}
+
+func (c *Client) checkCredentials() (problems []error) {
+	public := slices.Contains(c.Auth, AuthNone)
+	secret := slices.Contains(c.Auth, AuthBasic) || slices.Contains(c.Auth, AuthPost)
+	switch {
+	case len(c.Auth) == 0:
+		problems = append(problems, errors.New("auth: at least one method"))
+	case public && (len(c.Auth) > 1 || len(c.Secrets) > 0):
+		problems = append(problems, errors.New("auth none: a public client has no secret and no other method"))
+	case secret && len(c.Secrets) == 0:
+		problems = append(problems, errors.New("auth by secret: a secret is needed"))
+	}
+	if slices.Contains(c.Auth, AuthPrivateKey) && len(c.JWKS) == 0 && c.JWKSURI == "" {
+		problems = append(problems, errors.New("auth private_key_jwt: jwks or jwks_uri is needed"))
+	}
+	if public && slices.Contains(c.GrantTypes, "client_credentials") {
+		problems = append(problems, errors.New("grant client_credentials: not for a public client (RFC 6749 §4.4)"))
+	}
+	if public && c.Profile == ProfileCompat {
+		problems = append(problems, errors.New("profile oidc-compat is for confidential clients alone"))
+	}
+	return problems
+}
+
+// checkRedirectURI holds RFC 6749 §3.1.2 and RFC 9700 §2.1: absolute, no fragment, no user part, https
+// but for loopback; a native client may use a scheme of its own (RFC 8252 §7.1).
+func checkRedirectURI(raw string, native bool) error {
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Scheme == "":
+		return fmt.Errorf("%q is not an absolute URI", raw)
+	case strings.Contains(raw, "#"):
+		return fmt.Errorf("%q has a fragment", raw)
+	case u.User != nil:
+		return fmt.Errorf("%q has a user part", raw)
+	case strings.Contains(raw, "*"):
+		return fmt.Errorf("%q: wildcards are not matched, write each URI out", raw)
+	case u.Scheme == "https" && u.Host != "":
+		return nil
+	case u.Scheme == "http" && loopbackHost(u.Hostname()):
+		return nil
+	case native && strings.Contains(u.Scheme, "."):
+		return nil
+	}
+	return fmt.Errorf("%q: https is needed outside loopback", raw)
+}
+
+func loopbackHost(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}

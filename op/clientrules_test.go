@@ -1,0 +1,47 @@
+package op_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/vhod-id/vhod/op"
+)
+
+func TestClientRegistrationNamesEachFault(t *testing.T) {
+	good := op.Client{ID: "web", Profile: op.ProfileOIDC, Auth: []string{op.AuthBasic}, Secrets: []op.ClientSecret{{Hash: "h"}},
+		RedirectURIs: []string{"https://rp.example/cb"}, GrantTypes: []string{"authorization_code"}}
+	if err := good.Check(); err != nil {
+		t.Fatalf("a good client is refused: %v", err)
+	}
+	for _, row := range []struct {
+		name   string
+		change func(*op.Client)
+		want   string // in the error; empty: accepted
+	}{
+		{"http redirect", func(c *op.Client) { c.RedirectURIs = []string{"http://rp.example/cb"} }, "https is needed"},
+		{"loopback redirect", func(c *op.Client) { c.RedirectURIs = []string{"http://127.0.0.1:9/cb"} }, ""},
+		{"fragment", func(c *op.Client) { c.RedirectURIs = []string{"https://rp.example/cb#"} }, "fragment"},
+		{"user part", func(c *op.Client) { c.RedirectURIs = []string{"https://good@evil.example/"} }, "user part"},
+		{"wildcard", func(c *op.Client) { c.RedirectURIs = []string{"https://*.example/cb"} }, "wildcards"},
+		{"relative", func(c *op.Client) { c.RedirectURIs = []string{"/cb"} }, "absolute"},
+		{"own scheme of a web client", func(c *op.Client) { c.RedirectURIs = []string{"ru.example.app:/cb"} }, "https is needed"},
+		{"own scheme of a native client", func(c *op.Client) { c.Native, c.RedirectURIs = true, []string{"ru.example.app:/cb"} }, ""},
+		{"no redirect", func(c *op.Client) { c.RedirectURIs = nil }, "redirect_uris"},
+		{"secret missing", func(c *op.Client) { c.Secrets = nil }, "a secret is needed"},
+		{"public with a secret", func(c *op.Client) { c.Auth = []string{op.AuthNone} }, "public client"},
+		{"public compat", func(c *op.Client) { c.Auth, c.Secrets, c.Profile = []string{op.AuthNone}, nil, op.ProfileCompat }, "confidential"},
+		{"key missing", func(c *op.Client) { c.Auth = []string{op.AuthPrivateKey} }, "jwks"},
+		{"RS256 in fapi2", func(c *op.Client) { c.Profile, c.IDTokenAlg = op.ProfileFAPI2, "RS256" }, "RS256"},
+		{"unknown profile", func(c *op.Client) { c.Profile = "x" }, "profile"},
+		{"unknown algorithm", func(c *op.Client) { c.IDTokenAlg = "none" }, "id_token_alg"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			c := good
+			row.change(&c)
+			err := c.Check()
+			if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+				t.Errorf("got %v, want %q", err, row.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package op_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// spoken finds the diagnosis codes in the source: in brackets at the beginning of a description, or as an argument.
+var spoken = []*regexp.Regexp{
+	regexp.MustCompile(`"\[([a-z_0-9]+\.[a-z_0-9]+)\]`),
+	regexp.MustCompile(`(?:refuse|diagnosed)\([^,()]+(?:\([^()]*\))?, "([a-z_0-9]+\.[a-z_0-9]+)"`),
+	regexp.MustCompile(`badProof\("([a-z_0-9]+\.[a-z_0-9]+)"`),
+}
+
+var differs = regexp.MustCompile(`differs[A-Z]\w+\s+= "([a-z]+)"`)
+
+func TestEveryDiagnosisHasItsPageAndEveryPageItsDiagnosis(t *testing.T) {
+	codes := map[string]bool{}
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		must(t, err)
+		for _, pattern := range spoken {
+			for _, found := range pattern.FindAllStringSubmatch(string(text), -1) {
+				codes[found[1]] = true
+			}
+		}
+		for _, found := range differs.FindAllStringSubmatch(string(text), -1) {
+			codes["redirect_uri."+found[1]], codes["post_logout_redirect_uri."+found[1]] = true, true
+		}
+	}
+	if len(codes) < 60 {
+		t.Fatalf("only %d codes were found in the source", len(codes))
+	}
+	pages, err := filepath.Glob("../docs/errors/*.md")
+	must(t, err)
+	index, err := os.ReadFile("../docs/errors/README.md")
+	must(t, err)
+	for code := range codes {
+		page := filepath.Join("..", "docs", "errors", code+".md")
+		if !slices.Contains(pages, page) {
+			t.Errorf("%s has no page docs/errors/%s.md", code, code)
+		}
+		if !strings.Contains(string(index), "["+code+"]("+code+".md)") {
+			t.Errorf("%s is not in docs/errors/README.md", code)
+		}
+	}
+	for _, page := range pages {
+		code := strings.TrimSuffix(filepath.Base(page), ".md")
+		if code != "README" && !codes[code] {
+			t.Errorf("docs/errors/%s.md is about no code", code)
+		}
+	}
+}

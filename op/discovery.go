@@ -1,0 +1,104 @@
+package op
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/vhod-id/vhod/keys"
+)
+
+// document is metadata as finished bytes.
+type document struct {
+	body []byte
+	etag string
+}
+
+// prepareDiscovery makes both documents (OpenID Connect Discovery §3, RFC 8414 §2) once. Nothing is named in them that does
+// not work; a golden file holds them.
+func (p *Provider) prepareDiscovery() error {
+	meta := map[string]any{
+		"issuer":                                           p.cfg.Issuer,
+		"authorization_endpoint":                           p.cfg.Issuer + "/authorize",
+		"pushed_authorization_request_endpoint":            p.cfg.Issuer + "/par",
+		"require_pushed_authorization_requests":            false,
+		"token_endpoint":                                   p.cfg.Issuer + "/token",
+		"userinfo_endpoint":                                p.cfg.Issuer + "/userinfo",
+		"jwks_uri":                                         p.cfg.Issuer + "/jwks",
+		"introspection_endpoint":                           p.cfg.Issuer + "/introspect",
+		"revocation_endpoint":                              p.cfg.Issuer + "/revoke",
+		"end_session_endpoint":                             p.cfg.Issuer + "/end_session",
+		"scopes_supported":                                 knownScopes,
+		"response_types_supported":                         []string{"code"},
+		"response_modes_supported":                         []string{"query", "form_post"},
+		"grant_types_supported":                            []string{"authorization_code", "refresh_token", "client_credentials"},
+		"subject_types_supported":                          []string{"pairwise", "public"},
+		"id_token_signing_alg_values_supported":            []keys.Algorithm{keys.RS256, keys.PS256, keys.ES256, keys.EdDSA},
+		"token_endpoint_auth_methods_supported":            []string{AuthBasic, AuthPost, AuthPrivateKey, AuthNone},
+		"introspection_endpoint_auth_methods_supported":    []string{AuthBasic, AuthPost, AuthPrivateKey},
+		"revocation_endpoint_auth_methods_supported":       []string{AuthBasic, AuthPost, AuthPrivateKey, AuthNone},
+		"token_endpoint_auth_signing_alg_values_supported": []string{"PS256", "ES256", "EdDSA", "RS256"},
+		"code_challenge_methods_supported":                 []string{"S256"},
+		"dpop_signing_alg_values_supported":                dpopAlgorithms,
+		"authorization_response_iss_parameter_supported":   true,
+		"acr_values_supported":                             allACR(),
+		"claims_supported":                                 claimNames(),
+		"claims_parameter_supported":                       true,
+		"request_parameter_supported":                      false,
+		"request_uri_parameter_supported":                  false,
+		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account", "create"},
+		"ui_locales_supported":                             []string{"ru", "en"},
+		"display_values_supported":                         []string{"page"},
+	}
+	p.moreMetadata(meta)
+	body, err := json.Marshal(meta)
+	if err != nil {
+		return fmt.Errorf("writing metadata: %w", err)
+	}
+	p.oidcDoc = document{body, `"` + keys.Hash(string(body))[:22] + `"`}
+	p.oauth = p.oidcDoc // RFC 8414 takes the members of OpenID Connect; one set of bytes serves both
+	return nil
+}
+
+func claimNames() []string {
+	names := []string{"sub", "acr", "amr", "auth_time", "sid"}
+	for _, c := range claimTable {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// metadataLife is how long a client may keep metadata and keys. It is shorter than a next key is published ahead.
+const metadataLife = "public, max-age=300"
+
+func (p *Provider) oidcDocument(w http.ResponseWriter, r *http.Request) {
+	serveBytes(w, r, p.oidcDoc.body, p.oidcDoc.etag)
+}
+
+func (p *Provider) oauthDocument(w http.ResponseWriter, r *http.Request) {
+	serveBytes(w, r, p.oauth.body, p.oauth.etag)
+}
+
+func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) {
+	body, etag := p.cfg.Ring.JWKS()
+	serveBytes(w, r, body, etag)
+}
+
+var (
+	jsonType    = []string{"application/json"}
+	cachePolicy = []string{metadataLife}
+)
+
+func serveBytes(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
+	h := w.Header()
+	h["Content-Type"] = jsonType
+	h["Cache-Control"] = cachePolicy
+	h.Set("Etag", etag)
+	if r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+}

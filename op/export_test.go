@@ -1,0 +1,42 @@
+package op
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/vhod-id/vhod/keys"
+)
+
+// ClientAuthenticator lets tests ask which client a request comes from, without an endpoint around it.
+func ClientAuthenticator(issuer string, clients ClientStore, ephemera Ephemera, now func() time.Time) func(*http.Request, url.Values) (*Client, error) {
+	return (&clientAuth{issuer: issuer, find: clients.Client, ephemera: ephemera, now: now}).authenticate
+}
+
+// WireError returns what a relying party sees of an error.
+func WireError(err error) (status int, code, description, challenge string) {
+	var wire *wireError
+	if !errors.As(err, &wire) {
+		return 0, "", "", ""
+	}
+	return wire.status, wire.code, wire.description, wire.challenge
+}
+
+// ProofVerifier lets tests check proofs of possession without an endpoint around them.
+type ProofVerifier struct{ d dpopVerifier }
+
+// NewProofVerifier makes one.
+func NewProofVerifier(issuer string, ephemera Ephemera, sealer *keys.Sealer, now func() time.Time) *ProofVerifier {
+	return &ProofVerifier{dpopVerifier{issuer, ephemera, sealer, now}}
+}
+
+// Verify is dpopVerifier.verify.
+func (v *ProofVerifier) Verify(w http.ResponseWriter, r *http.Request, token string, needNonce bool) (string, error) {
+	return v.d.verify(w, r, dpopUse{token, needNonce})
+}
+
+// Guard is dpopVerifier.guard.
+func (v *ProofVerifier) Guard(w http.ResponseWriter, r *http.Request, scheme, token, boundTo string) error {
+	return v.d.guard(w, r, scheme, token, boundTo)
+}

@@ -1,0 +1,141 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
+)
+
+// introspection is RFC 7662 §2.2.
+type introspection struct {
+	Active   bool          `json:"active"`
+	Scope    string        `json:"scope,omitempty"`
+	ClientID string        `json:"client_id,omitempty"`
+	Type     string        `json:"token_type,omitempty"`
+	Issuer   string        `json:"iss,omitempty"`
+	Subject  string        `json:"sub,omitempty"`
+	Audience audience      `json:"aud,omitempty"`
+	IssuedAt int64         `json:"iat,omitempty"`
+	Expires  int64         `json:"exp,omitempty"`
+	ID       string        `json:"jti,omitempty"`
+	ACR      string        `json:"acr,omitempty"`
+	AuthTime int64         `json:"auth_time,omitempty"`
+	Session  string        `json:"sid,omitempty"`
+	Confirm  *confirmation `json:"cnf,omitempty"`
+}
+
+// introspect is RFC 7662. A client learns of tokens that were issued to it or that name it as an audience; of all others, as of
+// unknown ones, that they are not active.
+func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, form url.Values) error {
+	client, err := p.authenticateClient(r, form)
+	if err != nil {
+		return err
+	}
+	if client.public() {
+		return &wireError{status: http.StatusUnauthorized, code: "invalid_client", description: "[client.public] introspection needs a client with a credential (RFC 7662 2.1)"}
+	}
+	answer, err := p.inspect(r, client, form.Get("token"))
+	if err != nil {
+		return err
+	}
+	answerJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+func (p *Provider) inspect(r *http.Request, client *Client, token string) (introspection, error) {
+	if strings.HasPrefix(token, keys.PrefixRefreshToken+"_") {
+		return p.inspectRefresh(r, client, token)
+	}
+	t, err := p.readAccess(r.Context(), token)
+	if err != nil || (t.ClientID != client.ID && !slices.Contains(t.Audience, client.ID) && !sharesAudience(t.Audience, client)) {
+		return introspection{}, nil
+	}
+	if t.Family != "" {
+		family, _, _, err := p.liveFamily(r, t)
+		if err != nil {
+			return introspection{}, fmt.Errorf("reading the grant of a token: %w", err)
+		}
+		if family == nil {
+			return introspection{}, nil
+		}
+	}
+	kind := "Bearer"
+	if t.Confirm != nil {
+		kind = "DPoP"
+	}
+	return introspection{Active: true, Scope: t.Scope, ClientID: t.ClientID, Type: kind, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience,
+		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm}, nil
+}
+
+// sharesAudience reports whether a token is meant for a resource that the client runs.
+func sharesAudience(aud audience, client *Client) bool {
+	return slices.ContainsFunc(client.Audience, func(a string) bool { return slices.Contains(aud, a) })
+}
+
+func (p *Provider) inspectRefresh(r *http.Request, client *Client, token string) (introspection, error) {
+	family, err := p.refreshFamily(r, client, token)
+	if err != nil || family == nil {
+		return introspection{}, err
+	}
+	return introspection{Active: true, Scope: strings.Join(family.Scopes, " "), ClientID: client.ID, Type: "refresh_token", Issuer: p.cfg.Issuer,
+		Subject: p.subject(client, family.AccountID), IssuedAt: family.CreatedAt.Unix(), Expires: family.ExpiresAt.Unix(), ACR: family.ACR}, nil
+}
+
+// refreshFamily returns the family of a client's live refresh token, or nil.
+func (p *Provider) refreshFamily(r *http.Request, client *Client, token string) (*Family, error) {
+	id, _, ok := p.readRefreshToken(token)
+	if !ok {
+		return nil, nil
+	}
+	family, a, err := p.cfg.Families.Family(r.Context(), id)
+	if errors.Is(err, account.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a grant: %w", err)
+	}
+	if family.ClientID != client.ID || family.RefreshHash != keys.Hash(token) || !family.EndedAt.IsZero() ||
+		!p.now().Before(family.ExpiresAt) || !standing(family, a, client) {
+		return nil, nil
+	}
+	return family, nil
+}
+
+// revoke is RFC 7009: the grant of the token ends, and every token of it. An unknown token, and another client's, is answered
+// like a revoked one.
+func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, form url.Values) error {
+	client, err := p.authenticateClient(r, form)
+	if err != nil {
+		return err
+	}
+	token := form.Get("token")
+	if token == "" {
+		return fault("invalid_request", "[token.missing] the parameter token is missing")
+	}
+	id := ""
+	if family, _, ok := p.readRefreshToken(token); ok {
+		id = family
+	} else if t, err := p.readAccess(r.Context(), token); err == nil && t.ClientID == client.ID {
+		id = t.Family
+	}
+	if id != "" {
+		family, _, err := p.cfg.Families.Family(r.Context(), id)
+		if err != nil && !errors.Is(err, account.ErrNotFound) {
+			return fmt.Errorf("reading a grant: %w", err)
+		}
+		if err == nil && family.ClientID == client.ID {
+			if _, err := p.cfg.Families.EndFamily(r.Context(), id, p.now()); err != nil {
+				return fmt.Errorf("ending a grant: %w", err)
+			}
+		}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	return nil
+}

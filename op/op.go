@@ -1,0 +1,257 @@
+// Package op is the OpenID provider: what a relying party may learn.
+//
+// It speaks the protocols and knows accounts; how a person proves themselves it leaves to the front
+// door (login), which it knows as a Front. Personal data leave through claims.go alone.
+package op
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// Profile is the set of rules that a client lives under.
+type Profile string
+
+// The profiles.
+const (
+	ProfileOIDC   Profile = "oidc"        // the default: code, PKCE S256
+	ProfileCompat Profile = "oidc-compat" // confidential clients that cannot do PKCE
+	ProfileFAPI2  Profile = "fapi2"       // FAPI 2.0 Security Profile
+	ProfileESIA   Profile = "esia"        // the ESIA dialect
+)
+
+// Client authentication methods (OpenID Connect Core §9).
+const (
+	AuthNone       = "none"
+	AuthBasic      = "client_secret_basic"
+	AuthPost       = "client_secret_post"
+	AuthPrivateKey = "private_key_jwt"
+)
+
+// Client is a registered relying party.
+type Client struct {
+	ID                     string
+	Name                   map[string]string // by language
+	Purpose                map[string]string // why it asks, shown on consent; by language
+	URI, LogoURI           string
+	PolicyURI, TermsURI    string
+	Profile                Profile
+	Native                 bool // RFC 8252: loopback redirect on any port
+	Auth                   []string
+	Secrets                []ClientSecret
+	JWKS                   []byte // public keys of private_key_jwt, inline
+	JWKSURI                string
+	RedirectURIs           []string
+	PostLogoutRedirectURIs []string
+	GrantTypes             []string
+	Scopes                 []string // that it may ask for
+	Audience               []string // resource servers its access tokens are for; introspection sees tokens for these
+	IDTokenAlg             string   // RS256 when empty (OpenID Connect Registration §2)
+	SubjectType            string   // "pairwise" (default) or "public"
+	SectorIdentifier       string   // host; from the redirect URI when empty
+	RequirePAR             bool
+	RequireDPoP            bool
+	TrustedConsent         bool // first-party: no consent page
+	BackchannelLogoutURI   string
+	CreatedAt, UpdatedAt   time.Time
+}
+
+// ClientSecret is a client's secret as it is kept: Hash is keys.Hash of it.
+type ClientSecret struct {
+	Hash      string
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero: does not expire
+}
+
+// AuthRequest is a checked authorization request, waiting for the person.
+type AuthRequest struct {
+	ID            string
+	ClientID      string
+	RedirectURI   string
+	ResponseMode  string // query, form_post
+	Scopes        []string
+	State, Nonce  string
+	Challenge     string // PKCE S256
+	Prompt        []string
+	MaxAge        *time.Duration
+	LoginHint     string
+	HintSubject   string // sub of a valid id_token_hint
+	UILocales     []string
+	ACR           []ACR // acceptable values, in order of preference; empty: any
+	EssentialACR  bool
+	Claims        *ClaimsRequest
+	DPoPJKT       string
+	RequestURI    string // pushed request, spent at completion
+	RedirectGiven bool   // redirect_uri stood in the request, so the token request must repeat it
+	CreatedAt     time.Time
+}
+
+// ACR is a pair of level and strength (stand.md: urn:vhod:acr:<level>:<strength>).
+type ACR struct {
+	Level    account.Level
+	Strength account.Strength
+}
+
+// ClaimsRequest is the claims parameter (OpenID Connect Core §5.5), reduced to what we answer.
+type ClaimsRequest struct {
+	UserInfo map[string]ClaimRequest
+	IDToken  map[string]ClaimRequest
+}
+
+// ClaimRequest is one asked claim.
+type ClaimRequest struct {
+	Essential bool
+	Values    []string // value or values, as JSON text
+}
+
+// Authentication is what the front door vouches for.
+type Authentication struct {
+	AccountID account.ID
+	SessionID string // sid
+	Time      time.Time
+	AMR       []string
+	Strength  account.Strength
+	Level     account.Level
+}
+
+// Need is why a request cannot be answered without the person.
+type Need string
+
+// The needs, which are also the errors of prompt=none (OpenID Connect Core §3.1.2.6).
+const (
+	NeedNothing     Need = ""
+	NeedLogin       Need = "login_required"
+	NeedConsent     Need = "consent_required"
+	NeedInteraction Need = "interaction_required" // a higher level or strength, an account choice
+)
+
+// Front is the front door as the provider sees it. login satisfies it.
+type Front interface {
+	// Decide says, without showing anything, whether this browser's session answers the request: an
+	// Authentication with NeedNothing, or what is missing. One record round trip at most.
+	Decide(r *http.Request, client *Client, req *AuthRequest) (*Authentication, Need, error)
+	// Enter opens an attempt bound to this browser for the stored request and returns the local URL
+	// that the browser goes to.
+	Enter(w http.ResponseWriter, r *http.Request, client *Client, req *AuthRequest) (string, error)
+	// SignOut ends the browser's session (after a valid hint, or the person's confirmation).
+	SignOut(w http.ResponseWriter, r *http.Request) error
+	// ConfirmSignOut shows the page that asks whether to sign out; its form posts back the given
+	// fields to /end_session with confirm=yes. client may be nil.
+	ConfirmSignOut(w http.ResponseWriter, r *http.Request, client *Client, fields map[string]string) error
+	// SignedOut shows the page after signing out without a redirect.
+	SignedOut(w http.ResponseWriter, r *http.Request) error
+	// Error shows the error page: one sentence for the citizen, the diagnosis for the developer.
+	Error(w http.ResponseWriter, r *http.Request, status int, d Diagnosis)
+}
+
+// Diagnosis is a protocol error as a developer wants it (stand.md).
+type Diagnosis struct {
+	Code        string // stable: "redirect_uri.port", has a page docs/errors/CODE.md
+	Error       string // OAuth error code
+	Description string // one sentence in English
+	Arrived     string
+	Registered  []string
+	Difference  string // the first difference
+	Rule        string // the rule, with its source
+	Fix         string // one copyable line
+	ClientID    string
+	ClientName  string
+	ReturnURI   string // where the citizen may go back to, when that is safe; empty otherwise
+}
+
+// Released is one attribute as the consent page shows it.
+type Released struct {
+	Claim     string // claim name; its words are in the catalogues under "claim.NAME"
+	Value     string // as it will be released, for people to read; empty when there is none yet
+	Essential bool
+	Missing   bool          // not held
+	Needs     account.Level // the level from which it is released, when the person is below it
+}
+
+// Response is where an authorization response goes.
+type Response struct {
+	RedirectURI string
+	Mode        string // query, form_post
+	Params      map[string]string
+}
+
+// Interaction is what the front door asks of the provider while a person is inside. *Provider
+// satisfies it.
+type Interaction interface {
+	// Request returns a waiting request with its client, or account.ErrNotFound when it is over.
+	Request(ctx context.Context, id string) (*AuthRequest, *Client, error)
+	// Released lists what the client would learn of this person by this request.
+	Released(ctx context.Context, client *Client, req *AuthRequest, a *account.Account) ([]Released, error)
+	// Covered reports whether the person's grants already cover the request.
+	Covered(client *Client, req *AuthRequest, a *account.Account) bool
+	// Met reports whether the authentication meets what the request asks (acr, max_age, prompt).
+	Met(req *AuthRequest, auth Authentication) bool
+	// Approve spends the request and makes the response with a code.
+	Approve(ctx context.Context, id string, auth Authentication) (Response, error)
+	// Deny spends the request and makes an error response: access_denied, login_required, …
+	Deny(ctx context.Context, id, code, description string) (Response, error)
+}
+
+// ClientStore keeps registered clients. The provider holds them in memory and refreshes.
+type ClientStore interface {
+	Clients(ctx context.Context) ([]Client, error)
+	Client(ctx context.Context, id string) (*Client, error) // account.ErrNotFound
+	PutClient(ctx context.Context, c Client) error
+	DeleteClient(ctx context.Context, id string) error
+	// ClientsVersion changes whenever any client changed; cheap to ask.
+	ClientsVersion(ctx context.Context) (int64, error)
+}
+
+// Family is one authorization and all tokens that came of it. Ending it ends them.
+type Family struct {
+	ID          string
+	AccountID   account.ID // empty for client_credentials
+	ClientID    string
+	SessionID   string
+	Scopes      []string
+	Claims      *ClaimsRequest
+	AuthTime    time.Time
+	AMR         []string
+	ACR         string
+	Nonce       string
+	JKT         string // DPoP key thumbprint that refresh is bound to
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+	EndedAt     time.Time
+	RefreshHash string // keys.Hash of the live refresh token; empty without offline_access
+	Generation  int64  // of the live refresh token
+	RotatedAt   time.Time
+	Successor   []byte // the live token sealed under a key derived from the one before it (grace)
+}
+
+// FamilyStore keeps token families.
+type FamilyStore interface {
+	// CreateFamily stores a family if its account is active and was not signed out since AuthTime,
+	// by one statement; otherwise account.ErrLocked.
+	CreateFamily(ctx context.Context, f *Family) error
+	// Family returns a family with its account (nil for none) by one round trip, or account.ErrNotFound.
+	Family(ctx context.Context, id string) (*Family, *account.Account, error)
+	// Rotate replaces the live refresh token by one conditional statement: only if the family lives,
+	// has not expired and its RefreshHash is still was. It returns the family as stored, or account.ErrConflict.
+	Rotate(ctx context.Context, id, was string, next Rotation) (*Family, error)
+	// EndFamily ends a family once and says whether this call did it.
+	EndFamily(ctx context.Context, id string, at time.Time) (bool, error)
+	// EndFamilies ends the families of an account, at one client or (empty) at all.
+	EndFamilies(ctx context.Context, id account.ID, clientID string, at time.Time) error
+	// FamiliesOfSession returns the live families born in a session, for telling services of its end.
+	FamiliesOfSession(ctx context.Context, session string) ([]Family, error)
+}
+
+// Rotation is the step from one refresh token to the next.
+type Rotation struct {
+	Hash      string
+	Successor []byte
+	At        time.Time
+	ExpiresAt time.Time
+}
+
+// Ephemera is the provider's view of what expires (account.Ephemera).
+type Ephemera = account.Ephemera

@@ -1,0 +1,134 @@
+package op
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
+)
+
+// Config is what a Provider needs. All but Log must be set.
+type Config struct {
+	Issuer   string
+	Accounts *account.Service
+	Clients  ClientStore
+	Families FamilyStore
+	Ephemera Ephemera
+	Ring     *keys.Ring
+	Sealer   *keys.Sealer // keyed hashes: pairwise subjects, family ids, replay checks
+	Front    func() Front
+	Now      func() time.Time
+	Log      *slog.Logger
+}
+
+// Provider is the OpenID provider.
+//
+// Of zitadel/oidc it uses the wire types; its relying-party side stands in login and examples. Requests are dispatched here and not by the library's router:
+// its paths read a code before the client is known, accept a token of any kind, decode by reflection and log what they
+// redirect to (op/traps_test.go holds each).
+type Provider struct {
+	cfg     Config
+	clients *clientCache
+	auth    *clientAuth
+	proofs  *dpopVerifier
+	routes  http.Handler
+	oidcDoc document // OpenID Connect Discovery
+	oauth   document // RFC 8414
+	later   chan func(context.Context)
+}
+
+// New checks the configuration, loads the clients and prepares what is served as finished bytes.
+func New(ctx context.Context, cfg Config) (*Provider, error) {
+	if cfg.Issuer == "" || cfg.Accounts == nil || cfg.Clients == nil || cfg.Families == nil || cfg.Ephemera == nil ||
+		cfg.Ring == nil || cfg.Sealer == nil || cfg.Front == nil || cfg.Now == nil {
+		return nil, errors.New("provider: every part but Log is needed")
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	p := &Provider{cfg: cfg, later: make(chan func(context.Context), 256)}
+	p.clients = newClientCache(cfg.Clients, cfg.Now, cfg.Log)
+	if err := p.clients.load(ctx); err != nil {
+		return nil, fmt.Errorf("loading clients: %w", err)
+	}
+	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, now: cfg.Now}
+	p.proofs = &dpopVerifier{issuer: cfg.Issuer, ephemera: cfg.Ephemera, sealer: cfg.Sealer, now: cfg.Now}
+	if err := p.prepareDiscovery(); err != nil {
+		return nil, err
+	}
+	p.routes = p.mux()
+	return p, nil
+}
+
+// Run refreshes the clients and does what an answer did not wait for, until ctx ends.
+func (p *Provider) Run(ctx context.Context) error {
+	tick := time.NewTicker(clientRefresh)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case work := <-p.later:
+			go work(ctx)
+		case <-tick.C:
+			if err := p.clients.refresh(ctx); err != nil && ctx.Err() == nil {
+				p.cfg.Log.ErrorContext(ctx, "refreshing clients", "error", err)
+			}
+		}
+	}
+}
+
+// Handler serves the endpoints of the provider.
+func (p *Provider) Handler() http.Handler { return p.routes }
+
+// now is the clock in the precision of the stores.
+func (p *Provider) now() time.Time { return p.cfg.Now().UTC().Truncate(time.Millisecond) }
+
+// answerError writes an error of a back-channel endpoint. What is no wireError is ours: logged, and named by the
+// request's reference alone.
+func (p *Provider) answerError(w http.ResponseWriter, r *http.Request, err error) {
+	var wire *wireError
+	if !errors.As(err, &wire) {
+		wire = &wireError{status: http.StatusInternalServerError, code: "server_error",
+			description: "internal error, reference " + r.Header.Get("X-Request-Id")}
+		p.cfg.Log.ErrorContext(r.Context(), "provider failed", "path", r.URL.Path, "error", err)
+	}
+	if wire.challenge != "" {
+		w.Header().Set("WWW-Authenticate", wire.challenge)
+	}
+	answerJSON(w, wire.status, errorBody{wire.code, wire.description})
+}
+
+// answerJSON writes an answer that nobody may keep.
+func answerJSON(w http.ResponseWriter, status int, v any) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v)
+}
+
+// errorBody is RFC 6749 §5.2.
+type errorBody struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description,omitempty"`
+}
+
+// tokenResponse is RFC 6749 §5.1 with the ID token of OpenID Connect Core §3.1.3.3.
+type tokenResponse = oidc.AccessTokenResponse
+
+// The grants of the token endpoint.
+const (
+	grantCode    = string(oidc.GrantTypeCode)
+	grantRefresh = string(oidc.GrantTypeRefreshToken)
+	grantClient  = string(oidc.GrantTypeClientCredentials)
+)

@@ -1,0 +1,115 @@
+package op
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// bearerFault is a refusal of a resource (RFC 6750 §3.1).
+func bearerFault(status int, scheme, code, description string) *wireError {
+	challenge := scheme + ` realm="vhod"`
+	if code != "" {
+		challenge += fmt.Sprintf(`, error="%s", error_description="%s"`, code, printable(description))
+	}
+	return &wireError{status: status, code: code, description: description, challenge: challenge}
+}
+
+// userinfo is the UserInfo endpoint (OpenID Connect Core §5.3): GET and POST, the token in the header or, for POST, in the
+// body. One read gives the grant and the account.
+func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
+	claims, err := p.userClaims(w, r)
+	if err != nil {
+		p.answerError(w, r, err)
+		return
+	}
+	answerJSON(w, http.StatusOK, claims)
+}
+
+func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+	scheme, token, err := bearer(r)
+	if err != nil {
+		return nil, err
+	}
+	t, err := p.readAccess(r.Context(), token)
+	if err != nil {
+		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.invalid] the access token is not ours, not an access token, or has expired")
+	}
+	if err := p.proofAtResource(w, r, scheme, token, t); err != nil {
+		return nil, err
+	}
+	scopes := strings.Fields(t.Scope)
+	if t.Family == "" || !slices.Contains(scopes, "openid") {
+		return nil, bearerFault(http.StatusForbidden, scheme, "insufficient_scope", "[scope.openid] the access token was issued without the scope openid")
+	}
+	family, a, _, err := p.liveFamily(r, t)
+	if err != nil {
+		return nil, fmt.Errorf("reading the grant of a token: %w", err)
+	}
+	if family == nil {
+		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[grant.ended] the grant of the access token is over")
+	}
+	var asked map[string]ClaimRequest
+	if family.Claims != nil {
+		asked = family.Claims.UserInfo
+	}
+	claims := released(a, scopes, asked)
+	claims["sub"] = t.Subject
+	return claims, nil
+}
+
+// liveFamily returns the family of a token with its account while it stands, nil when it does not.
+func (p *Provider) liveFamily(r *http.Request, t accessToken) (*Family, *account.Account, *Client, error) {
+	client := p.clients.client(r.Context(), t.ClientID)
+	if client == nil {
+		return nil, nil, nil, nil
+	}
+	family, a, err := p.cfg.Families.Family(r.Context(), t.Family)
+	if errors.Is(err, account.ErrNotFound) {
+		return nil, nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if !family.EndedAt.IsZero() || family.ClientID != client.ID || !standing(family, a, client) {
+		return nil, nil, nil, nil
+	}
+	return family, a, client, nil
+}
+
+// bearer takes the access token out of a request: in the header (RFC 6750 §2.1, RFC 9449 §7.1) or in a posted form (§2.2),
+// never in the query, and in one place alone.
+func bearer(r *http.Request) (scheme, token string, err error) {
+	if r.URL.Query().Has("access_token") {
+		return "", "", bearerFault(http.StatusBadRequest, "Bearer", "invalid_request", "[token.query] an access token does not belong into the query (RFC 9700 4.3.2)")
+	}
+	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		form, err := strictForm(r)
+		if err != nil {
+			return "", "", err
+		}
+		token = form.Get("access_token")
+	}
+	header := r.Header.Get("Authorization")
+	if header == "" && token == "" {
+		return "", "", bearerFault(http.StatusUnauthorized, "Bearer", "", "")
+	}
+	if header != "" && token != "" || len(r.Header.Values("Authorization")) > 1 {
+		return "", "", bearerFault(http.StatusBadRequest, "Bearer", "invalid_request", "[token.twice] the access token stands in two places")
+	}
+	if token != "" {
+		return "Bearer", token, nil
+	}
+	kind, value, _ := strings.Cut(header, " ")
+	switch {
+	case strings.EqualFold(kind, "Bearer"):
+		return "Bearer", strings.TrimSpace(value), nil
+	case strings.EqualFold(kind, "DPoP"):
+		return "DPoP", strings.TrimSpace(value), nil
+	}
+	return "", "", bearerFault(http.StatusUnauthorized, "Bearer", "invalid_request", "[token.scheme] the Authorization header has neither Bearer nor DPoP")
+}

@@ -1,0 +1,336 @@
+package records
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// errVersion says that another change of the account came between; the change runs again.
+var errVersion = errors.New("account changed meanwhile")
+
+// accountColumns are those from which an account is read: row.account.
+const accountColumns = `a.id, a.version, a.sealed`
+
+// sealedAccount is what accounts.sealed holds: the person, and the head of the journal. The head is
+// sealed, so that who can write to the database alone can neither shorten nor rewrite a journal.
+type sealedAccount struct {
+	Head   journalHead     `json:"head"`
+	Person json.RawMessage `json:"person"`
+}
+
+// accountRow is a row of accounts on its way in or out.
+type accountRow struct {
+	id      account.ID
+	version int64
+	sealed  []byte
+}
+
+func (r *accountRow) into() []any { return []any{&r.id, &r.version, &r.sealed} }
+
+func (s *Store) openAccount(r accountRow) (*account.Account, journalHead, error) {
+	plain, err := s.sealer.Open(accountPlace(r.id), r.sealed)
+	if err != nil {
+		return nil, journalHead{}, fmt.Errorf("account %s: %w", r.id, err)
+	}
+	var in sealedAccount
+	if err := json.Unmarshal(plain, &in); err != nil {
+		return nil, journalHead{}, fmt.Errorf("account %s does not decode", r.id) // the error may quote it
+	}
+	a, err := account.Decode(in.Person)
+	if err != nil {
+		return nil, journalHead{}, fmt.Errorf("account %s does not decode", r.id)
+	}
+	a.ID, a.Version = r.id, r.version
+	return a, in.Head, nil
+}
+
+func (s *Store) sealAccount(a *account.Account, head journalHead) ([]byte, error) {
+	person, err := account.Encode(a)
+	if err != nil {
+		return nil, fmt.Errorf("encoding account %s: %w", a.ID, err)
+	}
+	plain, err := json.Marshal(sealedAccount{Head: head, Person: person})
+	if err != nil {
+		return nil, fmt.Errorf("encoding account %s: %w", a.ID, err)
+	}
+	return s.sealer.Seal(accountPlace(a.ID), plain), nil
+}
+
+func accountPlace(id account.ID) string { return "accounts/" + string(id) }
+
+// Create stores a new account with its identifiers, journal lines and tasks in one transaction. It
+// returns an account.TakenError when an identifier belongs to another account.
+func (s *Store) Create(ctx context.Context, a *account.Account) error {
+	events, tasks := a.Drain()
+	now := s.now().UTC()
+	if a.CreatedAt.IsZero() {
+		a.CreatedAt = now
+	}
+	a.Version, a.UpdatedAt = 1, now
+	lines, head := s.chain(a.ID, journalHead{}, events, now)
+	sealed, err := s.sealAccount(a, head)
+	if err != nil {
+		return err
+	}
+	err = s.db.inTx(ctx, func(tx runner) error {
+		_, err := tx.exec(ctx, `INSERT INTO accounts (id, version, status, level, signed_out_at, created_at, updated_at, sealed)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			a.ID, a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.CreatedAt), toStore(a.UpdatedAt), sealed)
+		if err != nil {
+			return err
+		}
+		if err := s.claim(ctx, tx, a.ID, s.identifiersOf(a)); err != nil {
+			return err
+		}
+		return s.append(ctx, tx, a.ID, lines, tasks)
+	})
+	return doing(err, "creating account")
+}
+
+// Account returns an account, or account.ErrNotFound.
+func (s *Store) Account(ctx context.Context, id account.ID) (*account.Account, error) {
+	return s.oneAccount(ctx, `SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`, id)
+}
+
+// Find returns the account with this identifier, or account.ErrNotFound.
+func (s *Store) Find(ctx context.Context, by account.Identifier) (*account.Account, error) {
+	return s.oneAccount(ctx, `SELECT `+accountColumns+` FROM identifiers i JOIN accounts a ON a.id = i.account_id
+		WHERE i.kind = $1 AND i.hash = $2`, by.Kind, s.identifierHash(by))
+}
+
+func (s *Store) oneAccount(ctx context.Context, statement string, args ...any) (*account.Account, error) {
+	var r accountRow
+	err := s.db.reader().row(ctx, statement, args...).Scan(r.into()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, account.ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading account: %w", err)
+	}
+	a, _, err := s.openAccount(r)
+	return a, err
+}
+
+// Update is the only write to an account; see account.Store. The row is read, changed and written
+// under its version; when another change came between, the closure runs again on fresh state.
+func (s *Store) Update(ctx context.Context, id account.ID, change func(*account.Account) error) error {
+	const tries = 20
+	statement := `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1`
+	for try := 1; ; try++ {
+		err := s.db.inTx(ctx, func(tx runner) error { return s.update(ctx, tx, statement, id, change) })
+		if !errors.Is(err, errVersion) {
+			return doing(err, "updating account")
+		}
+		if try == tries {
+			return account.ErrConflict
+		}
+		statement = `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1` + s.db.dialect.forUpdate
+	}
+}
+
+// closureError carries an error of the closure through unwrapped.
+type closureError struct{ error }
+
+func (s *Store) update(ctx context.Context, tx runner, statement string, id account.ID, change func(*account.Account) error) error {
+	var r accountRow
+	err := tx.row(ctx, statement, id).Scan(r.into()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return account.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	a, head, err := s.openAccount(r)
+	if err != nil {
+		return err
+	}
+	held := s.identifiersOf(a)
+	before, err := account.Encode(a)
+	if err != nil {
+		return err
+	}
+	if err := change(a); err != nil {
+		return closureError{err}
+	}
+	events, tasks := a.Drain()
+	after, err := account.Encode(a)
+	if err != nil {
+		return err
+	}
+	if bytes.Equal(before, after) && len(events) == 0 && len(tasks) == 0 {
+		return nil
+	}
+	return s.write(ctx, tx, a, writing{head: head, held: held, events: events, tasks: tasks})
+}
+
+// writing is what a change of an account brings along.
+type writing struct {
+	head   journalHead
+	held   []identifierRow
+	events []account.Event
+	tasks  []account.Task
+}
+
+func (s *Store) write(ctx context.Context, tx runner, a *account.Account, w writing) error {
+	was := a.Version
+	a.Version, a.UpdatedAt = was+1, s.now().UTC()
+	lines, head := s.chain(a.ID, w.head, w.events, a.UpdatedAt)
+	sealed, err := s.sealAccount(a, head)
+	if err != nil {
+		return err
+	}
+	fits, err := changed(tx.exec(ctx, `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, updated_at = $5, sealed = $6
+		WHERE id = $7 AND version = $8`,
+		a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.UpdatedAt), sealed, a.ID, was))
+	if err != nil {
+		return err
+	}
+	if !fits {
+		return errVersion
+	}
+	holds := s.identifiersOf(a)
+	if err := s.release(ctx, tx, a.ID, without(w.held, holds)); err != nil {
+		return err
+	}
+	if err := s.claim(ctx, tx, a.ID, without(holds, w.held)); err != nil {
+		return err
+	}
+	return s.append(ctx, tx, a.ID, lines, w.tasks)
+}
+
+// append stores journal lines and tasks of a change.
+func (s *Store) append(ctx context.Context, tx runner, id account.ID, lines []line, tasks []account.Task) error {
+	if err := s.insertLines(ctx, tx, id, lines); err != nil {
+		return err
+	}
+	return s.insertTasks(ctx, tx, tasks)
+}
+
+// EachAccount calls visit with the id of every account until it errs. No connection is held meanwhile.
+func (s *Store) EachAccount(ctx context.Context, visit func(account.ID) error) error {
+	const page = 500
+	for after := account.ID(""); ; {
+		ids, err := s.accountIDs(ctx, after, page)
+		if err != nil {
+			return fmt.Errorf("listing accounts: %w", err)
+		}
+		for _, id := range ids {
+			if err := visit(id); err != nil {
+				return err
+			}
+		}
+		if len(ids) < page {
+			return nil
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+func (s *Store) accountIDs(ctx context.Context, after account.ID, limit int) ([]account.ID, error) {
+	found, err := s.db.reader().query(ctx, `SELECT id FROM accounts WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = found.Close() }()
+	var ids []account.ID
+	for found.Next() {
+		var id account.ID
+		if err := found.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, found.Err()
+}
+
+// doing wraps an error with what was being done; an error of a closure and the sentinels that callers
+// tell apart pass as they are.
+func doing(err error, what string) error {
+	var fromClosure closureError
+	var taken account.TakenError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &fromClosure):
+		return fromClosure.error
+	case errors.As(err, &taken), errors.Is(err, account.ErrNotFound), errors.Is(err, account.ErrConflict):
+		return err
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// identifierRow is an identifier as it is kept: its kind, and the keyed hash of its value.
+type identifierRow struct {
+	kind account.IdentifierKind
+	hash string
+}
+
+func (s *Store) identifierHash(i account.Identifier) string {
+	return s.sealer.Index("identifiers/"+string(i.Kind), i.Value)
+}
+
+// identifiersOf returns the identifiers of an account in one order everywhere, so that two accounts
+// that claim the same ones do not wait for each other.
+func (s *Store) identifiersOf(a *account.Account) []identifierRow {
+	var found []identifierRow
+	for _, i := range a.Identifiers() {
+		found = append(found, identifierRow{i.Kind, s.identifierHash(i)})
+	}
+	slices.SortFunc(found, func(x, y identifierRow) int {
+		return strings.Compare(string(x.kind)+"/"+x.hash, string(y.kind)+"/"+y.hash)
+	})
+	return slices.Compact(found)
+}
+
+func without(all, some []identifierRow) []identifierRow {
+	return slices.DeleteFunc(slices.Clone(all), func(i identifierRow) bool { return slices.Contains(some, i) })
+}
+
+// claim makes identifiers this account's, or returns an account.TakenError for the first that is another's.
+func (s *Store) claim(ctx context.Context, tx runner, id account.ID, wanted []identifierRow) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	var args []any
+	for _, i := range wanted {
+		args = append(args, i.kind, i.hash, id)
+	}
+	got, err := tx.query(ctx, `INSERT INTO identifiers (kind, hash, account_id) VALUES `+rows(len(wanted), 3)+`
+		ON CONFLICT (kind, hash) DO NOTHING RETURNING kind, hash`, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = got.Close() }()
+	missed := wanted
+	for got.Next() {
+		var i identifierRow
+		if err := got.Scan(&i.kind, &i.hash); err != nil {
+			return err
+		}
+		missed = without(missed, []identifierRow{i})
+	}
+	if err := got.Err(); err != nil {
+		return err
+	}
+	if len(missed) > 0 {
+		return account.TakenError{Kind: missed[0].kind}
+	}
+	return nil
+}
+
+func (s *Store) release(ctx context.Context, tx runner, id account.ID, old []identifierRow) error {
+	for _, i := range old {
+		if _, err := tx.exec(ctx, `DELETE FROM identifiers WHERE kind = $1 AND hash = $2 AND account_id = $3`, i.kind, i.hash, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}

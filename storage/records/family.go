@@ -1,0 +1,169 @@
+package records
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+)
+
+const familyColumns = `id, account_id, client_id, session_id, auth_time, created_at, expires_at, ended_at,
+	refresh_hash, generation, rotated_at, successor, sealed`
+
+// sealedFamily is what families.sealed holds.
+type sealedFamily struct {
+	Scopes []string          `json:"scopes,omitempty"`
+	Claims *op.ClaimsRequest `json:"claims,omitempty"`
+	AMR    []string          `json:"amr,omitempty"`
+	ACR    string            `json:"acr,omitempty"`
+	Nonce  string            `json:"nonce,omitempty"`
+	JKT    string            `json:"jkt,omitempty"`
+}
+
+// familyRow is a row of families on its way out.
+type familyRow struct {
+	family                                     op.Family
+	authTime, created, expires, ended, rotated int64
+	sealed                                     []byte
+}
+
+func (r *familyRow) into() []any {
+	f := &r.family
+	return []any{&f.ID, &f.AccountID, &f.ClientID, &f.SessionID, &r.authTime, &r.created, &r.expires, &r.ended,
+		&f.RefreshHash, &f.Generation, &r.rotated, &f.Successor, &r.sealed}
+}
+
+func familyPlace(id string) string { return "families/" + id }
+
+func (s *Store) openFamily(r familyRow) (*op.Family, error) {
+	plain, err := s.sealer.Open(familyPlace(r.family.ID), r.sealed)
+	if err != nil {
+		return nil, fmt.Errorf("family %s: %w", r.family.ID, err)
+	}
+	var in sealedFamily
+	if err := json.Unmarshal(plain, &in); err != nil {
+		return nil, fmt.Errorf("family %s does not decode", r.family.ID)
+	}
+	f := r.family
+	f.AuthTime, f.CreatedAt, f.ExpiresAt = fromStore(r.authTime), fromStore(r.created), fromStore(r.expires)
+	f.EndedAt, f.RotatedAt = fromStore(r.ended), fromStore(r.rotated)
+	f.Scopes, f.Claims, f.AMR, f.ACR, f.Nonce, f.JKT = in.Scopes, in.Claims, in.AMR, in.ACR, in.Nonce, in.JKT
+	return &f, nil
+}
+
+// CreateFamily stores a family if its account is active and was not signed out since AuthTime, by one
+// statement; otherwise account.ErrLocked. A family of no account is stored always.
+func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
+	plain, err := json.Marshal(sealedFamily{f.Scopes, f.Claims, f.AMR, f.ACR, f.Nonce, f.JKT})
+	if err != nil {
+		return fmt.Errorf("encoding family: %w", err)
+	}
+	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`)
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS BIGINT),
+			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13
+		WHERE $2 = '' OR EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND status = 'active' AND signed_out_at <= $5)`,
+		f.ID, f.AccountID, f.ClientID, f.SessionID, toStore(f.AuthTime), toStore(f.CreatedAt), toStore(f.ExpiresAt), toStore(f.EndedAt),
+		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain)))
+	if err != nil {
+		return fmt.Errorf("creating family: %w", err)
+	}
+	if !done {
+		return account.ErrLocked
+	}
+	return nil
+}
+
+// Family returns a family with its account (nil for none) by one round trip, or account.ErrNotFound.
+func (s *Store) Family(ctx context.Context, id string) (*op.Family, *account.Account, error) {
+	var r familyRow
+	var ownerID sql.NullString
+	var version sql.NullInt64
+	var sealed []byte
+	err := s.db.reader().row(ctx, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.auth_time, f.created_at, f.expires_at, f.ended_at,
+			f.refresh_hash, f.generation, f.rotated_at, f.successor, f.sealed, `+accountColumns+`
+		FROM families f LEFT JOIN accounts a ON a.id = f.account_id WHERE f.id = $1`, id).
+		Scan(append(r.into(), &ownerID, &version, &sealed)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil, account.ErrNotFound
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading family: %w", err)
+	}
+	f, err := s.openFamily(r)
+	if err != nil || !ownerID.Valid {
+		return f, nil, err
+	}
+	a, _, err := s.openAccount(accountRow{account.ID(ownerID.String), version.Int64, sealed})
+	return f, a, err
+}
+
+// Rotate replaces the live refresh token by one conditional statement: only if the family lives, has
+// not expired and its RefreshHash is still was. It returns the family as stored, or account.ErrConflict.
+func (s *Store) Rotate(ctx context.Context, id, was string, next op.Rotation) (*op.Family, error) {
+	var r familyRow
+	err := s.db.writer().row(ctx, `UPDATE families SET refresh_hash = $1, successor = $2, rotated_at = $3, expires_at = $4, generation = generation + 1
+		WHERE id = $5 AND refresh_hash = $6 AND ended_at = 0 AND expires_at > $3 RETURNING `+familyColumns,
+		next.Hash, notNil(next.Successor), toStore(next.At), toStore(next.ExpiresAt), id, was).Scan(r.into()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, account.ErrConflict
+	}
+	if err != nil {
+		return nil, fmt.Errorf("rotating refresh token: %w", err)
+	}
+	return s.openFamily(r)
+}
+
+// EndFamily ends a family once and says whether this call did it.
+func (s *Store) EndFamily(ctx context.Context, id string, at time.Time) (bool, error) {
+	ended, err := changed(s.db.writer().exec(ctx, `UPDATE families SET ended_at = $1 WHERE id = $2 AND ended_at = 0`, toStore(at), id))
+	if err != nil {
+		return false, fmt.Errorf("ending family: %w", err)
+	}
+	return ended, nil
+}
+
+// EndFamilies ends the families of an account, at one client or (empty) at all.
+func (s *Store) EndFamilies(ctx context.Context, id account.ID, clientID string, at time.Time) error {
+	_, err := s.db.writer().exec(ctx, `UPDATE families SET ended_at = $1
+		WHERE account_id = $2 AND ended_at = 0 AND ($3 = '' OR client_id = $3)`, toStore(at), id, clientID)
+	if err != nil {
+		return fmt.Errorf("ending families: %w", err)
+	}
+	return nil
+}
+
+// FamiliesOfSession returns the families born in a session that have not ended, oldest first.
+func (s *Store) FamiliesOfSession(ctx context.Context, session string) ([]op.Family, error) {
+	found, err := s.db.reader().query(ctx, `SELECT `+familyColumns+` FROM families
+		WHERE session_id = $1 AND ended_at = 0 ORDER BY created_at, id`, session)
+	if err != nil {
+		return nil, fmt.Errorf("listing families: %w", err)
+	}
+	defer func() { _ = found.Close() }()
+	var families []op.Family
+	for found.Next() {
+		var r familyRow
+		if err := found.Scan(r.into()...); err != nil {
+			return nil, fmt.Errorf("listing families: %w", err)
+		}
+		f, err := s.openFamily(r)
+		if err != nil {
+			return nil, err
+		}
+		families = append(families, *f)
+	}
+	return families, found.Err()
+}
+
+// notNil is for columns that are never NULL.
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}

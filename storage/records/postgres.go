@@ -1,0 +1,73 @@
+package records
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+)
+
+var postgresDialect = dialect{
+	goose:      goose.DialectPostgres,
+	forUpdate:  " FOR UPDATE",
+	skipLocked: " FOR UPDATE SKIP LOCKED",
+	crossed:    postgresCrossed,
+}
+
+const (
+	postgresConnections = 16
+	// postgresConnectionLife lets a pool follow a failover and rebalance behind a proxy.
+	postgresConnectionLife = 30 * time.Minute
+)
+
+// openPostgres opens a pool. Statements are prepared once per connection by pgx.
+func openPostgres(ctx context.Context, cfg Config) (*engine, error) {
+	settings, err := pgx.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, errors.New("the postgres URL does not parse") // the parser's error may hold the password
+	}
+	if settings.RuntimeParams["application_name"] == "" {
+		settings.RuntimeParams["application_name"] = "vhod"
+	}
+	db := stdlib.OpenDB(*settings)
+	size := cfg.Connections
+	if size == 0 {
+		size = postgresConnections
+	}
+	db.SetMaxOpenConns(size)
+	db.SetMaxIdleConns(size)
+	db.SetConnMaxLifetime(postgresConnectionLife)
+	if err := db.PingContext(ctx); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("postgres at %s: %w", settings.Host, err)
+	}
+	return &engine{write: db, read: db, dialect: postgresDialect, observe: cfg.OnStatement}, nil
+}
+
+// postgresCrossed knows serialization failure and deadlock (PostgreSQL, appendix A, class 40).
+func postgresCrossed(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// migrationLock lets one node migrate at a time: an advisory lock of the schema, held by the session,
+// so that it ends with a node that dies.
+type migrationLock struct{}
+
+const migrationLockKey = `hashtextextended('vhod migrations ' || current_schema(), 0)`
+
+func (migrationLock) SessionLock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(`+migrationLockKey+`)`)
+	return err
+}
+
+func (migrationLock) SessionUnlock(ctx context.Context, conn *sql.Conn) error {
+	_, err := conn.ExecContext(ctx, `SELECT pg_advisory_unlock(`+migrationLockKey+`)`)
+	return err
+}

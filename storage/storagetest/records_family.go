@@ -1,0 +1,201 @@
+package storagetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/op"
+)
+
+var familyRules = []rule{
+	{"a family comes back with its account in one round trip", familyComes},
+	{"a family of no account needs none", familyOfNobody},
+	{"no family is born to who may not sign in or was signed out since", familyIsRefused},
+	{"a refresh token is rotated from the live one alone", familyRotates},
+	{"of many who rotate one refresh token one wins", oneRotates},
+	{"a family ends once", familyEnds},
+	{"the families of an account end at one client or at all", familiesEnd},
+	{"the families of a session are listed while they live", familiesOfSession},
+}
+
+func (b bench) newFamily(id account.ID) *op.Family {
+	now := b.clock.Now()
+	return &op.Family{
+		ID: keys.RandomID(), AccountID: id, ClientID: "demo-web", SessionID: "s1", Scopes: []string{"openid", "offline_access"},
+		Claims:   &op.ClaimsRequest{UserInfo: map[string]op.ClaimRequest{"snils": {Essential: true}}},
+		AuthTime: now.Add(-time.Second), AMR: []string{"pwd", "otp"}, ACR: "urn:vhod:acr:standard:2fa", Nonce: "n1", JKT: "jkt",
+		CreatedAt: now, ExpiresAt: now.Add(30 * 24 * time.Hour), RefreshHash: "h0", Successor: []byte{},
+	}
+}
+
+func (b bench) family(t *testing.T, id account.ID) *op.Family {
+	t.Helper()
+	f := b.newFamily(id)
+	must(t, b.CreateFamily(t.Context(), f))
+	return f
+}
+
+func familyComes(t *testing.T, b bench) {
+	a := b.create(t, "+79161234567")
+	want := b.newFamily(a.ID)
+	if n := b.trips(func() { must(t, b.CreateFamily(t.Context(), want)) }); n != 1 {
+		t.Errorf("creating takes %d round trips", n)
+	}
+	var got *op.Family
+	var owner *account.Account
+	if n := b.trips(func() {
+		var err error
+		got, owner, err = b.Family(t.Context(), want.ID)
+		must(t, err)
+	}); n != 1 {
+		t.Errorf("reading takes %d round trips", n)
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	wantSame(t, a, owner)
+	if _, _, err := b.Family(t.Context(), "another"); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("an unknown family: %v", err)
+	}
+}
+
+func familyOfNobody(t *testing.T, b bench) {
+	f := b.family(t, "")
+	_, owner, err := b.Family(t.Context(), f.ID)
+	must(t, err)
+	if owner != nil {
+		t.Error("it has an owner")
+	}
+}
+
+func familyIsRefused(t *testing.T, b bench) {
+	for i, row := range []struct {
+		what   string
+		change func(*account.Account)
+		want   error
+	}{
+		{"active", func(*account.Account) {}, nil},
+		{"locked", func(a *account.Account) { a.Status = account.Locked }, account.ErrLocked},
+		{"closing", func(a *account.Account) { a.Status = account.DeletionPending }, account.ErrLocked},
+		{"signed out after signing in", func(a *account.Account) { a.SignedOutAt = b.clock.Now() }, account.ErrLocked},
+		{"signed out at that very moment", func(a *account.Account) { a.SignedOutAt = b.clock.Now().Add(-time.Second) }, nil},
+		{"signed out before", func(a *account.Account) { a.SignedOutAt = b.clock.Now().Add(-time.Minute) }, nil},
+	} {
+		a := b.create(t, "+7916123456"+string(rune('0'+i)))
+		must(t, b.Update(t.Context(), a.ID, func(a *account.Account) error { row.change(a); return nil }))
+		if err := b.CreateFamily(t.Context(), b.newFamily(a.ID)); !errors.Is(err, row.want) {
+			t.Errorf("%s: %v", row.what, err)
+		}
+	}
+	if err := b.CreateFamily(t.Context(), b.newFamily("nobody")); !errors.Is(err, account.ErrLocked) {
+		t.Errorf("unknown account: %v", err)
+	}
+}
+
+func familyRotates(t *testing.T, b bench) {
+	f := b.family(t, b.create(t, "+79161234567").ID)
+	b.clock.Advance(time.Hour)
+	next := op.Rotation{Hash: "h1", Successor: []byte("sealed"), At: b.clock.Now(), ExpiresAt: b.clock.Now().Add(time.Hour)}
+	var got *op.Family
+	if n := b.trips(func() {
+		var err error
+		got, err = b.Rotate(t.Context(), f.ID, "h0", next)
+		must(t, err)
+	}); n != 1 {
+		t.Errorf("rotating takes %d round trips", n)
+	}
+	f.RefreshHash, f.Successor, f.RotatedAt, f.ExpiresAt, f.Generation = next.Hash, next.Successor, next.At, next.ExpiresAt, 1
+	if diff := cmp.Diff(f, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	refused := func(what, was string) {
+		t.Helper()
+		if _, err := b.Rotate(t.Context(), f.ID, was, op.Rotation{Hash: "h2", At: b.clock.Now(), ExpiresAt: b.clock.Now().Add(time.Hour)}); !errors.Is(err, account.ErrConflict) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	refused("used before", "h0")
+	b.clock.Advance(time.Hour)
+	refused("expired", "h1")
+	ended := b.family(t, "")
+	_, err := b.EndFamily(t.Context(), ended.ID, b.clock.Now())
+	must(t, err)
+	f = ended
+	refused("ended", "h0")
+}
+
+func oneRotates(t *testing.T, b bench) {
+	f := b.family(t, b.create(t, "+79161234567").ID)
+	n := winners(t, 50, func() (bool, error) {
+		_, err := b.Rotate(t.Context(), f.ID, "h0", op.Rotation{Hash: keys.RandomID(), At: b.clock.Now(), ExpiresAt: f.ExpiresAt})
+		if errors.Is(err, account.ErrConflict) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if n != 1 {
+		t.Errorf("%d rotated", n)
+	}
+}
+
+func familyEnds(t *testing.T, b bench) {
+	f := b.family(t, b.create(t, "+79161234567").ID)
+	end := b.clock.Now()
+	if n := winners(t, 20, func() (bool, error) { return b.EndFamily(t.Context(), f.ID, end) }); n != 1 {
+		t.Errorf("%d ended it", n)
+	}
+	got, _, err := b.Family(t.Context(), f.ID)
+	must(t, err)
+	if !got.EndedAt.Equal(end) {
+		t.Errorf("ended %v", got.EndedAt)
+	}
+}
+
+func familiesEnd(t *testing.T, b bench) {
+	a, other := b.create(t, "+79161234567"), b.create(t, "+79161234568")
+	one, two, another := b.newFamily(a.ID), b.newFamily(a.ID), b.newFamily(other.ID)
+	two.ClientID = "portal"
+	for _, f := range []*op.Family{one, two, another} {
+		must(t, b.CreateFamily(t.Context(), f))
+	}
+	live := func() (n int) {
+		for _, f := range []*op.Family{one, two, another} {
+			got, _, err := b.Family(t.Context(), f.ID)
+			must(t, err)
+			if got.EndedAt.IsZero() {
+				n++
+			}
+		}
+		return n
+	}
+	must(t, b.EndFamilies(t.Context(), a.ID, "portal", b.clock.Now()))
+	if n := live(); n != 2 {
+		t.Fatalf("%d live", n)
+	}
+	must(t, b.EndFamilies(t.Context(), a.ID, "", b.clock.Now()))
+	if n := live(); n != 1 {
+		t.Fatalf("%d live", n)
+	}
+}
+
+func familiesOfSession(t *testing.T, b bench) {
+	a := b.create(t, "+79161234567")
+	live, ended, elsewhere := b.newFamily(a.ID), b.newFamily(a.ID), b.newFamily(a.ID)
+	elsewhere.SessionID = "s2"
+	for _, f := range []*op.Family{live, ended, elsewhere} {
+		must(t, b.CreateFamily(t.Context(), f))
+	}
+	_, err := b.EndFamily(t.Context(), ended.ID, b.clock.Now())
+	must(t, err)
+	got, err := b.FamiliesOfSession(t.Context(), "s1")
+	must(t, err)
+	if diff := cmp.Diff([]op.Family{*live}, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+}
