@@ -1,0 +1,163 @@
+// Package cabinet is the person's own room: what is held about them, how they sign in and where, who
+// may learn what, and everything that happened to the account.
+//
+// The front door lets people in and mounts these routes. Every change goes through account.Service,
+// which journals it; nothing here writes by itself.
+package cabinet
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+	"github.com/vhod-id/vhod/templates"
+)
+
+// Config is what the cabinet needs; all of it must be set.
+type Config struct {
+	Accounts *account.Service
+	Pages    *templates.Set
+	Services func() []op.Client // names of connected services
+	// Visitor returns the browser's live session with its account, or nils.
+	Visitor func(*http.Request) (*account.Session, *account.Account, error)
+	// Fresh reports whether the session proved the person recently enough for a sensitive change.
+	Fresh  func(*account.Session) bool
+	Origin func(*http.Request) account.Origin
+	Name   func(*account.Account) string // short, for the person's own eyes
+	Now    func() time.Time
+}
+
+// Room is the cabinet.
+type Room struct{ cfg Config }
+
+// New makes the cabinet.
+func New(cfg Config) *Room { return &Room{cfg: cfg} }
+
+// Route is one line of the table: a pattern of http.ServeMux and its handler, whose error the front
+// door shows.
+type Route struct {
+	Pattern string
+	Serve   func(http.ResponseWriter, *http.Request) error
+}
+
+// Routes is the table of the cabinet.
+func (c *Room) Routes() []Route {
+	return []Route{
+		{"GET /me", c.guest(c.overview)},
+		{"GET /me/profile", c.guest(c.profile)},
+		{"GET /me/security", c.guest(c.security)},
+		{"GET /me/security/password", c.guest(c.showPassword)},
+		{"POST /me/security/password", c.guest(c.takePassword)},
+		{"POST /me/security/totp/remove", c.guest(c.removeTOTP)},
+		{"GET /me/sessions", c.guest(c.sessions)},
+		{"POST /me/sessions", c.guest(c.endSessions)},
+		{"GET /me/history", c.guest(c.history)},
+		{"GET /me/history.csv", c.guest(c.historyCSV)},
+		{"GET /me/history.json", c.guest(c.historyJSON)},
+		{"GET /me/services", c.guest(c.services)},
+		{"POST /me/services", c.guest(c.withdraw)},
+	}
+}
+
+// visit is one request of the person in their room.
+type visit struct {
+	session *account.Session
+	person  *account.Account
+}
+
+// guest lets in who has a session and sends everybody else to sign in first.
+func (c *Room) guest(serve func(http.ResponseWriter, *http.Request, visit) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		session, person, err := c.cfg.Visitor(r)
+		if err != nil {
+			return err
+		}
+		if session == nil {
+			return seeOther(w, r, "/login?return="+url.QueryEscape(r.URL.Path))
+		}
+		return serve(w, r, visit{session, person})
+	}
+}
+
+// page starts a page of the cabinet; the section is the page's own name unless another is given.
+func (c *Room) page(v visit, name string, data any) templates.Page {
+	page := templates.Page{Name: name, Section: name, User: c.cfg.Name(v.person), Data: data}
+	return page
+}
+
+func (c *Room) render(w http.ResponseWriter, r *http.Request, p templates.Page) error {
+	return c.cfg.Pages.Render(w, r, p)
+}
+
+// reauth sends the person to show again that it is them, and back to path.
+func reauth(w http.ResponseWriter, r *http.Request, path string) error {
+	return seeOther(w, r, "/login?reauth=1&return="+url.QueryEscape(path))
+}
+
+func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+// overviewData is what the page me shows.
+type overviewData struct {
+	Level    string
+	CanRaise bool
+	Protect  bool // no second factor yet
+	Last     []line
+	Services int
+}
+
+// lastLines is how much of the history the overview shows.
+const lastLines = 5
+
+func (c *Room) overview(w http.ResponseWriter, r *http.Request, v visit) error {
+	events, err := c.cfg.Accounts.Journal(r.Context(), v.person.ID, 0, lastLines)
+	if err != nil {
+		return err
+	}
+	data := overviewData{
+		Level:    v.person.Level.String(),
+		CanRaise: v.person.Level < account.Verified,
+		Protect:  len(v.person.TOTP) == 0,
+		Last:     c.lines(events, c.lang(r)),
+		Services: len(v.person.Grants),
+	}
+	return c.render(w, r, c.page(v, "me", data))
+}
+
+// profileData is what the page me-profile shows.
+type profileData struct {
+	Account  *account.Account
+	Phone    string
+	Gender   string
+	Evidence []account.Evidence
+}
+
+func (c *Room) profile(w http.ResponseWriter, r *http.Request, v visit) error {
+	data := profileData{
+		Account: v.person, Phone: v.person.Phone.Value,
+		Gender: string(v.person.Person.Gender), Evidence: v.person.Evidence,
+	}
+	return c.render(w, r, c.page(v, "me-profile", data))
+}
+
+func (c *Room) lang(r *http.Request) string { return c.cfg.Pages.Lang(r) }
+
+// serviceName is the name of a service by its client id, in the page's language.
+func (c *Room) serviceName(clientID, lang string) string {
+	for _, client := range c.cfg.Services() {
+		if client.ID == clientID {
+			if name := client.Name[lang]; name != "" {
+				return name
+			}
+			if name := client.Name["ru"]; name != "" {
+				return name
+			}
+		}
+	}
+	return clientID
+}

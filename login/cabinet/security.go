@@ -1,0 +1,96 @@
+package cabinet
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/account/credential"
+	"github.com/vhod-id/vhod/templates"
+)
+
+// securityData is what the page me-security shows.
+type securityData struct {
+	Password credential.Password
+	Apps     []credential.TOTP
+	Left     int // backup codes still unused
+	Backup   credential.BackupSet
+}
+
+func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
+	data := securityData{
+		Password: v.person.Password, Apps: v.person.TOTP,
+		Left: len(v.person.Backup.Hashes), Backup: v.person.Backup,
+	}
+	page := c.page(v, "me-security", data)
+	switch r.FormValue("done") {
+	case "password":
+		page.Notice = "notice.password-changed"
+	case "removed":
+		page.Notice = "notice.app-removed"
+	}
+	return c.render(w, r, page)
+}
+
+// passwordData is what the page me-password shows.
+type passwordData struct{ Username string }
+
+func (c *Room) showPassword(w http.ResponseWriter, r *http.Request, v visit) error {
+	return c.renderPassword(w, r, v, nil)
+}
+
+func (c *Room) renderPassword(w http.ResponseWriter, r *http.Request, v visit, err error) error {
+	username := v.person.Phone.Value
+	if username == "" {
+		username = v.person.Email.Value
+	}
+	page := c.page(v, "me-password", passwordData{username})
+	page.Section, page.Back = "me-security", "/me/security"
+	if err != nil {
+		var fields account.FieldErrors
+		if !errors.As(err, &fields) {
+			return err
+		}
+		page.Status = http.StatusUnprocessableEntity
+		for _, f := range fields {
+			page.Errors = append(page.Errors, templates.FieldError{Field: f.Field, Message: f.Message, Args: f.Args})
+		}
+	}
+	return c.render(w, r, page)
+}
+
+// takePassword changes the password after the old one; every other session ends (S09).
+func (c *Room) takePassword(w http.ResponseWriter, r *http.Request, v visit) error {
+	old, next := r.PostFormValue("current_password"), r.PostFormValue("password")
+	var wrong account.FieldErrors
+	switch {
+	case old == "":
+		wrong = account.FieldErrors{{Field: "current_password", Message: "error.password.empty"}}
+	case next == "":
+		wrong = account.FieldErrors{{Field: "password", Message: "error.password.empty"}}
+	case next != r.PostFormValue("password_again"):
+		wrong = account.FieldErrors{{Field: "password_again", Message: "error.password_again.differs"}}
+	}
+	if wrong != nil {
+		return c.renderPassword(w, r, v, wrong)
+	}
+	err := c.cfg.Accounts.ChangePassword(r.Context(), v.person.ID, old, next, v.session.ID, c.cfg.Origin(r))
+	if errors.Is(err, account.ErrWrongCredentials) {
+		err = account.FieldErrors{{Field: "current_password", Message: "error.current_password.wrong"}}
+	}
+	if err != nil {
+		return c.renderPassword(w, r, v, err)
+	}
+	return seeOther(w, r, "/me/security?done=password")
+}
+
+// removeTOTP removes an app; the person shows first that it is them.
+func (c *Room) removeTOTP(w http.ResponseWriter, r *http.Request, v visit) error {
+	if !c.cfg.Fresh(v.session) {
+		return reauth(w, r, "/me/security")
+	}
+	if err := c.cfg.Accounts.RemoveTOTP(r.Context(), v.person.ID, r.PostFormValue("id"), c.cfg.Origin(r)); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/security?done=removed")
+}

@@ -1,0 +1,54 @@
+package cabinet
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// servicesData is what the page me-services shows.
+type servicesData struct{ Services []serviceLine }
+
+// serviceLine is one connected service: what it may learn, since when, and when it last did.
+type serviceLine struct {
+	ID, Name string
+	Scopes   []string
+	Since    time.Time
+	Used     time.Time
+}
+
+func (c *Room) services(w http.ResponseWriter, r *http.Request, v visit) error {
+	lang := c.lang(r)
+	var data servicesData
+	for _, g := range v.person.Grants {
+		l := serviceLine{ID: g.ClientID, Name: c.serviceName(g.ClientID, lang), Since: g.GrantedAt, Used: g.UsedAt}
+		for _, scope := range g.Scopes {
+			if c.cfg.Pages.Has(lang, "scope."+scope) {
+				l.Scopes = append(l.Scopes, "scope."+scope)
+			}
+		}
+		data.Services = append(data.Services, l)
+	}
+	page := c.page(v, "me-services", data)
+	if r.FormValue("done") != "" {
+		page.Notice = "notice.consent-withdrawn"
+	}
+	return c.render(w, r, page)
+}
+
+// withdraw takes a consent back; tokens under it die at their next use.
+func (c *Room) withdraw(w http.ResponseWriter, r *http.Request, v visit) error {
+	id := r.PostFormValue("client")
+	held := false
+	for _, g := range v.person.Grants {
+		held = held || g.ClientID == id
+	}
+	if !held {
+		return account.ErrNotFound
+	}
+	if err := c.cfg.Accounts.WithdrawGrant(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/services?done=1")
+}

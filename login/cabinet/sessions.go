@@ -1,0 +1,83 @@
+package cabinet
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/mileusna/useragent"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// sessionsData is what the page me-sessions shows.
+type sessionsData struct {
+	Sessions []sessionLine
+	Others   bool // there are others than this one
+}
+
+// sessionLine is one device.
+type sessionLine struct {
+	ID      string
+	Device  string
+	Address string
+	Since   time.Time
+	Seen    time.Time
+	Current bool
+	Shared  bool
+}
+
+func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
+	list, err := c.cfg.Accounts.Sessions(r.Context(), v.person.ID)
+	if err != nil {
+		return err
+	}
+	data := sessionsData{Others: len(list) > 1}
+	for _, s := range list {
+		data.Sessions = append(data.Sessions, sessionLine{
+			ID: s.ID, Device: device(s.Origin.UserAgent), Address: address(s.Origin),
+			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared,
+		})
+	}
+	return c.render(w, r, c.page(v, "me-sessions", data))
+}
+
+// endSessions ends one session, or all but this one. Only the person's own can be named.
+func (c *Room) endSessions(w http.ResponseWriter, r *http.Request, v visit) error {
+	id := r.PostFormValue("session")
+	switch {
+	case id == "others":
+		if err := c.cfg.Accounts.EndOtherSessions(r.Context(), v.person.ID, v.session.ID, c.cfg.Origin(r)); err != nil {
+			return err
+		}
+	case id == v.session.ID:
+		return seeOther(w, r, "/logout")
+	default:
+		if err := c.cfg.Accounts.EndSession(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
+			return err
+		}
+	}
+	return seeOther(w, r, "/me/sessions")
+}
+
+// device says what a user agent is, in the words that its maker uses: "Chrome, Android".
+func device(agent string) string {
+	if agent == "" {
+		return ""
+	}
+	ua := useragent.Parse(agent)
+	var parts []string
+	for _, part := range []string{ua.Name, ua.OS, ua.Device} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
+func address(o account.Origin) string {
+	if !o.Address.IsValid() {
+		return ""
+	}
+	return o.Address.String()
+}

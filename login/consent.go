@@ -1,0 +1,99 @@
+package login
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+)
+
+// consentData is what the page consent shows.
+type consentData struct {
+	Attempt   string
+	Service   string
+	Purpose   string
+	PolicyURI string
+	Items     []consentItem
+	Level     string // the level that some attributes wait for, or empty
+	LevelURL  string
+}
+
+// consentItem is one attribute in the person's own words: a day and a sex travel in the protocol's.
+type consentItem struct {
+	op.Released
+	Date account.Date
+}
+
+func itemOf(released op.Released) consentItem {
+	item := consentItem{Released: released}
+	if date, err := account.DateOf(released.Value); err == nil {
+		item.Date = date
+	}
+	return item
+}
+
+func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepConsent); !ok {
+		return err
+	}
+	released, err := d.cfg.Provider().Released(r.Context(), v.client, v.req, v.person)
+	if err != nil {
+		return fmt.Errorf("listing what the service would learn: %w", err)
+	}
+	lang := d.lang(r, v.attempt)
+	data := consentData{
+		Attempt: v.attempt.ID,
+		Service: inLang(v.client.Name, lang), Purpose: inLang(v.client.Purpose, lang),
+		PolicyURI: v.client.PolicyURI,
+	}
+	for _, item := range released {
+		data.Items = append(data.Items, itemOf(item))
+		if item.Missing && item.Needs > v.person.Level {
+			data.Level, data.LevelURL = item.Needs.String(), at(paths[stepRaise], v.attempt)
+		}
+	}
+	page := v.page(d, r, "consent", data)
+	page.User = displayName(v.person)
+	page.Title, page.TitleArgs = "consent.title-service", map[string]any{"Service": data.Service}
+	return d.render(w, r, v.attempt, page)
+}
+
+// takeConsent keeps the person's answer and gives it to the service.
+func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepConsent); !ok {
+		return err
+	}
+	if r.PostFormValue("answer") != "allow" {
+		return d.refuse(w, r, v.attempt, "access_denied", "user_deny")
+	}
+	grant := account.Grant{
+		ClientID: v.client.ID, Scopes: v.req.Scopes, Claims: askedClaims(v.req.Claims), GrantedAt: d.cfg.Now(),
+	}
+	if err := d.cfg.Accounts.GrantTo(r.Context(), v.person.ID, grant, d.origin(r)); err != nil {
+		return fmt.Errorf("keeping the consent: %w", err)
+	}
+	v.attempt.Consented = true
+	return d.advance(w, r, v)
+}
+
+// askedClaims names the claims that a request asks for beyond its scopes.
+func askedClaims(c *op.ClaimsRequest) []string {
+	if c == nil {
+		return nil
+	}
+	names := slices.Collect(maps.Keys(c.UserInfo))
+	names = slices.AppendSeq(names, maps.Keys(c.IDToken))
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,89 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// secondData is what the pages totp and backup show.
+type secondData struct {
+	Attempt  string
+	Apps     []string // names of the person's authenticator apps
+	OtherURL string   // the other way
+	Left     int      // backup codes still unused
+}
+
+func (d *Door) showTOTP(w http.ResponseWriter, r *http.Request) error {
+	return d.showSecond(w, r, "totp")
+}
+
+func (d *Door) showBackup(w http.ResponseWriter, r *http.Request) error {
+	return d.showSecond(w, r, "backup")
+}
+
+func (d *Door) showSecond(w http.ResponseWriter, r *http.Request, name string) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepSecond); !ok {
+		return err
+	}
+	return d.renderSecond(w, r, v, name, nil)
+}
+
+func (d *Door) renderSecond(w http.ResponseWriter, r *http.Request, v *visit, name string, err error) error {
+	data := secondData{Attempt: v.attempt.ID, Left: len(v.person.Backup.Hashes)}
+	for _, app := range v.person.TOTP {
+		data.Apps = append(data.Apps, app.Name)
+	}
+	data.OtherURL = at("/login/totp", v.attempt)
+	if name == "totp" {
+		data.OtherURL = ""
+		if data.Left > 0 {
+			data.OtherURL = at("/login/backup", v.attempt)
+		}
+	}
+	return d.renderForm(w, r, v.attempt, v.page(d, r, name, data), err)
+}
+
+func (d *Door) takeTOTP(w http.ResponseWriter, r *http.Request) error {
+	return d.takeSecond(w, r, "totp", account.MethodTOTP, d.cfg.Accounts.VerifyTOTP)
+}
+
+func (d *Door) takeBackup(w http.ResponseWriter, r *http.Request) error {
+	verify := func(ctx context.Context, id account.ID, code string, o account.Origin) error {
+		_, err := d.cfg.Accounts.VerifyBackup(ctx, id, code, o)
+		return err
+	}
+	return d.takeSecond(w, r, "backup", account.MethodBackup, verify)
+}
+
+type verifier func(ctx context.Context, id account.ID, code string, o account.Origin) error
+
+// takeSecond proves a second factor of the person whom the first one proved (F08).
+func (d *Door) takeSecond(w http.ResponseWriter, r *http.Request, name string, m account.Method, verify verifier) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepSecond); !ok {
+		return err
+	}
+	code := clip(r.PostFormValue("code"))
+	if code == "" {
+		return d.renderSecond(w, r, v, name, account.FieldErrors{{Field: "code", Message: "error.code.empty"}})
+	}
+	err = verify(r.Context(), v.person.ID, code, d.origin(r))
+	if errors.Is(err, account.ErrWrongCode) {
+		err = account.FieldErrors{{Field: "code", Message: "error.code.wrong-" + name}}
+	}
+	if err != nil {
+		return d.renderSecond(w, r, v, name, err)
+	}
+	v.attempt.prove(v.person.ID, m, d.cfg.Now())
+	return d.advance(w, r, v)
+}

@@ -1,0 +1,181 @@
+package login
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+	"github.com/vhod-id/vhod/templates"
+)
+
+// Decide answers for a browser without showing anything, by one session lookup. The dispatcher behind
+// the pages decides here too, over an attempt that is not kept, so that the way without a page and the
+// way through the pages cannot come to differ.
+func (d *Door) Decide(r *http.Request, client *op.Client, req *op.AuthRequest) (*op.Authentication, op.Need, error) {
+	session, person, err := d.visitor(r)
+	if err != nil {
+		return nil, op.NeedNothing, err
+	}
+	if session == nil {
+		return nil, op.NeedLogin, nil
+	}
+	a := &attempt{Kind: kindSignIn, CreatedAt: d.cfg.Now()}
+	v := &visit{attempt: a, session: session, person: person, req: req, client: client}
+	v.policy = d.policyFor(v)
+	auth := authentication(session, person)
+	switch v.next() {
+	case stepDone:
+		if d.cfg.Provider().Met(req, auth) {
+			return &auth, op.NeedNothing, nil
+		}
+		return &auth, op.NeedInteraction, nil
+	case stepConsent:
+		return &auth, op.NeedConsent, nil
+	case stepProtect, stepRaise, stepUnreachable:
+		return &auth, op.NeedInteraction, nil
+	}
+	if v.policy.Choose {
+		return &auth, op.NeedInteraction, nil
+	}
+	return nil, op.NeedLogin, nil
+}
+
+// Enter opens an attempt for the stored request. A browser that is signed in goes straight to the
+// page that is missing.
+func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, req *op.AuthRequest) (string, error) {
+	k := kindSignIn
+	if slices.Contains(req.Prompt, "create") {
+		k = kindSignUp
+	}
+	a := d.openAttempt(w, r, k)
+	if k == kindSignUp {
+		a.SignUp = &signUp{}
+	}
+	a.Request, a.Hint = req.ID, req.LoginHint
+	a.Lang = firstLang(req.UILocales)
+	v := &visit{attempt: a, req: req, client: client}
+	var err error
+	if v.session, v.person, err = d.visitor(r); err != nil {
+		return "", err
+	}
+	v.policy = d.policyFor(v)
+	d.fixIdentifier(v)
+	if err := d.save(r.Context(), a); err != nil {
+		return "", err
+	}
+	path, ok := paths[v.next()]
+	if !ok {
+		path = "/login/continue"
+	}
+	return at(path, a), nil
+}
+
+// fixIdentifier asks a known person for a fresh proof without asking who they are; another person may
+// still say so where the service did not ask for this one.
+func (d *Door) fixIdentifier(v *visit) {
+	if v.session == nil || v.policy.Since.IsZero() || v.policy.Choose || v.policy.Other || v.attempt.Kind != kindSignIn {
+		return
+	}
+	by := account.Identifier{Kind: account.ByPhone, Value: v.person.Phone.Value}
+	switch {
+	case by.Value != "":
+	case v.person.Email.Value != "":
+		by = account.Identifier{Kind: account.ByEmail, Value: v.person.Email.Value}
+	default:
+		by = account.Identifier{Kind: account.ByNumber, Value: v.person.Number}
+	}
+	v.attempt.Identifier, v.attempt.Typed, v.attempt.Fixed = by, by.Value, true
+}
+
+// firstLang returns the first locale that we speak.
+func firstLang(locales []string) string {
+	for _, locale := range locales {
+		if len(locale) >= 2 && (locale[:2] == "ru" || locale[:2] == "en") {
+			return locale[:2]
+		}
+	}
+	return ""
+}
+
+// SignOut ends the browser's session and takes its cookie away.
+func (d *Door) SignOut(w http.ResponseWriter, r *http.Request) error {
+	session, _, err := d.visitor(r)
+	if err != nil {
+		return err
+	}
+	if session != nil {
+		if err := d.cfg.Accounts.EndSession(r.Context(), session.AccountID, session.ID, d.origin(r)); err != nil {
+			return fmt.Errorf("ending a session: %w", err)
+		}
+	}
+	d.dropCookie(w, cookieSession)
+	return nil
+}
+
+// signOutData is what the page logout asks.
+type signOutData struct {
+	Action  string
+	Fields  []field
+	Service string
+}
+
+// ConfirmSignOut asks whether to sign out; the form posts the fields back to /end_session.
+func (d *Door) ConfirmSignOut(w http.ResponseWriter, r *http.Request, client *op.Client, fields map[string]string) error {
+	data := signOutData{Action: "/end_session", Fields: fieldsOf(fields)}
+	page := templates.Page{Name: "sign-out", Data: data}
+	if client != nil {
+		data.Service = inLang(client.Name, d.cfg.Pages.Lang(r))
+		page.Data = data
+		for _, uri := range client.PostLogoutRedirectURIs {
+			page.FormAction = append(page.FormAction, formAction(uri)...)
+		}
+	}
+	return d.cfg.Pages.Render(w, r, page)
+}
+
+// signedOutData is what the page signed-out says.
+type signedOutData struct{ ServiceName, ServiceURL string }
+
+// SignedOut shows the page after signing out.
+func (d *Door) SignedOut(w http.ResponseWriter, r *http.Request) error {
+	return d.cfg.Pages.Render(w, r, templates.Page{Name: "signed-out", Data: signedOutData{}})
+}
+
+func (d *Door) showSignOut(w http.ResponseWriter, r *http.Request) error {
+	session, _, err := d.visitor(r)
+	if err != nil {
+		return err
+	}
+	if session == nil {
+		return d.SignedOut(w, r)
+	}
+	return d.cfg.Pages.Render(w, r, templates.Page{Name: "sign-out", Data: signOutData{Action: "/logout"}})
+}
+
+func (d *Door) takeSignOut(w http.ResponseWriter, r *http.Request) error {
+	if err := d.SignOut(w, r); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/logout")
+}
+
+// takeLang keeps the person's language, from the switch on every page.
+func (d *Door) takeLang(w http.ResponseWriter, r *http.Request) error {
+	if lang := r.PostFormValue("lang"); lang == "ru" || lang == "en" {
+		d.setCookie(w, cookieLang, lang, choiceLife)
+	}
+	return seeOther(w, r, localPath(r.PostFormValue("return"), "/"))
+}
+
+// takeTheme keeps the person's theme; "auto" follows the device again.
+func (d *Door) takeTheme(w http.ResponseWriter, r *http.Request) error {
+	switch theme := r.PostFormValue("theme"); theme {
+	case "light", "dark":
+		d.setCookie(w, cookieTheme, theme, choiceLife)
+	default:
+		d.dropCookie(w, cookieTheme)
+	}
+	return seeOther(w, r, localPath(r.PostFormValue("return"), "/"))
+}

@@ -1,0 +1,78 @@
+// Package login is the front door: signing in, signing up, raising the level, getting back in.
+//
+// Steps never link to each other: each changes the attempt and returns, and next says what follows.
+// An attempt is one way through the door. It lives in ephemera, opens only in the browser that began
+// it, and ends with an answer to the service that asked, or in the person's own cabinet.
+package login
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+	"github.com/vhod-id/vhod/templates"
+)
+
+// Config is what the front door needs. Everything but Banks, Services and TrustedProxies must be set.
+type Config struct {
+	Issuer         string // https://host; cookies are __Host- and Secure when it is https
+	Accounts       *account.Service
+	Provider       func() op.Interaction // set after both are built
+	Ephemera       account.Ephemera
+	Pages          *templates.Set
+	Banks          []Bank
+	Services       func() []op.Client // names of clients for the cabinet
+	Agreements     map[string]string  // document ("terms", "privacy") → current version
+	TrustedProxies []string           // CIDRs whose X-Forwarded-For is believed
+	Now            func() time.Time
+	Log            *slog.Logger
+}
+
+// Bank is a bank by whose OpenID login a person confirms their identity.
+type Bank struct {
+	ID           string
+	Name         map[string]string
+	Issuer       string
+	ClientID     string
+	ClientSecret string
+	Scopes       []string
+	MaxLevel     account.Level // the most its evidence may give, by contract
+}
+
+// Door is the front door. It satisfies op.Front.
+type Door struct {
+	cfg     Config
+	proxies []netip.Prefix
+	banks   map[string]*bankGate
+	routes  []route
+}
+
+var _ op.Front = (*Door)(nil)
+
+// New checks the configuration.
+func New(cfg Config) (*Door, error) {
+	switch {
+	case cfg.Issuer == "":
+		return nil, errors.New("login: no issuer")
+	case cfg.Accounts == nil || cfg.Provider == nil || cfg.Ephemera == nil || cfg.Pages == nil:
+		return nil, errors.New("login: accounts, provider, ephemera and pages must be set")
+	case cfg.Agreements["terms"] == "" || cfg.Agreements["privacy"] == "":
+		return nil, errors.New("login: the versions of the agreements terms and privacy must be set")
+	case cfg.Now == nil || cfg.Log == nil:
+		return nil, errors.New("login: clock and log must be set")
+	}
+	proxies, err := parseProxies(cfg.TrustedProxies)
+	if err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	d := &Door{cfg: cfg, proxies: proxies, banks: make(map[string]*bankGate, len(cfg.Banks))}
+	for _, bank := range cfg.Banks {
+		d.banks[bank.ID] = newBankGate(bank, cfg.Issuer, cfg.Now)
+	}
+	d.routes = d.table()
+	return d, nil
+}

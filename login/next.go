@@ -1,0 +1,213 @@
+package login
+
+import (
+	"slices"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+)
+
+// step is what an attempt asks of the person next.
+type step string
+
+const (
+	stepIdentify    step = "identify"
+	stepPassword    step = "password"
+	stepSecond      step = "second"      // authenticator or backup code
+	stepOpen        step = "open"        // everything is proven: the door opens or renews the session
+	stepProtect     step = "protect"     // a second factor is asked for and the person has none
+	stepUnreachable step = "unreachable" // the request asks what this person cannot give
+	stepRaise       step = "raise"       // a higher level
+	stepConsent     step = "consent"
+	stepDone        step = "done" // answer the service, or go to the return path
+	stepOver        step = "over" // answered already
+
+	stepContact    step = "contact"
+	stepSignUpCode step = "sign-up-code"
+	stepChoose     step = "choose-password"
+	stepAgreement  step = "agreement"
+	stepReady      step = "ready"
+
+	stepRecoveryStart    step = "recovery"
+	stepRecoveryCode     step = "recovery-code"
+	stepRecoveryPassword step = "recovery-password"
+)
+
+// policy is what the request, or the door itself, asks of this sign-in.
+type policy struct {
+	Now       time.Time
+	Level     account.Level    // least level; zero: any
+	Strength  account.Strength // least strength; zero: any
+	Essential bool             // nothing less will do (essential acr, OpenID Connect Core §5.5.1.1)
+	Since     time.Time        // proofs must be as young as this; zero: any of the session
+	Choose    bool             // the person must say which account (prompt=select_account)
+	Consent   bool             // the service has to be allowed first
+	Other     bool             // the session is of another person than the service asks for (id_token_hint)
+}
+
+// next says what follows. It is pure: the pages change the attempt, and only next knows their order.
+// person is the account that the attempt's proofs, or else the session, belong to; nil when nobody is
+// known yet. session is the browser's live session or nil.
+func next(a *attempt, person *account.Account, session *account.Session, p policy) step {
+	switch {
+	case a.Outcome != nil:
+		return stepOver
+	case a.Kind == kindSignUp && !a.SignUp.done():
+		return nextSignUp(a)
+	case a.Kind == kindRecovery && !a.Recovery.done():
+		return nextRecovery(a, person, p)
+	}
+	if s := nextProof(a, person, session, p); s != "" {
+		return s
+	}
+	return nextWish(a, person, session, p)
+}
+
+// nextProof says what is still to be proven, or "" when the session suffices.
+func nextProof(a *attempt, person *account.Account, session *account.Session, p policy) step {
+	if pending(a, person, p.Now) {
+		proofs := a.Proofs
+		if session != nil && session.AccountID == a.Account && fresh(session, p.Since) {
+			proofs = slices.Concat(session.Proofs, a.Proofs) // a step up asks for the missing factor alone
+		}
+		switch {
+		case !provedFirst(proofs):
+		case hasSecond(person) && !provedSecond(proofs):
+			return stepSecond
+		default:
+			return stepOpen
+		}
+	}
+	if session == nil || person == nil || p.Other || (p.Choose && !a.Chosen) || !fresh(session, p.Since) {
+		if a.Identifier.Value == "" {
+			return stepIdentify
+		}
+		return stepPassword
+	}
+	if hasSecond(person) && !provedSecond(session.Proofs) {
+		return stepSecond
+	}
+	return ""
+}
+
+// pending reports whether the attempt holds proofs that are not part of a session yet.
+func pending(a *attempt, person *account.Account, now time.Time) bool {
+	return a.Account != "" && person != nil && person.ID == a.Account &&
+		len(a.Proofs) > 0 && now.Sub(a.Proofs[0].At) < proofLife
+}
+
+// provedFirst reports whether a factor that may stand first is among the proofs.
+func provedFirst(proofs []account.Proof) bool {
+	return slices.ContainsFunc(proofs, func(p account.Proof) bool { return !isSecond(p.Method) })
+}
+
+// provedSecond reports whether a second factor is among the proofs.
+func provedSecond(proofs []account.Proof) bool {
+	return slices.ContainsFunc(proofs, func(p account.Proof) bool { return isSecond(p.Method) })
+}
+
+// isSecond reports whether a method stands only beside a first factor.
+func isSecond(m account.Method) bool {
+	return m == account.MethodTOTP || m == account.MethodBackup
+}
+
+// nextWish says what stands between a proven person and the answer.
+func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
+	if p.Strength > account.StrengthOf(session.Proofs) {
+		switch {
+		case p.Strength == account.TwoFactor && !hasSecond(person) && !a.SkipProtect:
+			return stepProtect
+		case p.Essential:
+			return stepUnreachable
+		}
+	}
+	if a.SignUp != nil && !a.SkipProtect && !hasSecond(person) { // offered once, and never again in this flow
+		return stepProtect
+	}
+	if a.SignUp != nil && !a.SignUp.Ready {
+		return stepReady
+	}
+	if p.Level > person.Level {
+		switch {
+		case !a.SkipLevel:
+			return stepRaise
+		case p.Essential:
+			return stepUnreachable
+		}
+	}
+	if p.Consent && !a.Consented {
+		return stepConsent
+	}
+	return stepDone
+}
+
+// hasSecond reports whether a second factor is set up. Once it is, it is asked at every sign-in (C29,
+// R139): a backup set alone is a spare key, not a factor.
+func hasSecond(person *account.Account) bool { return person != nil && len(person.TOTP) > 0 }
+
+// fresh reports whether the session holds a proof as young as since.
+func fresh(session *account.Session, since time.Time) bool {
+	return since.IsZero() || !authTime(session).Before(since)
+}
+
+// authTime is when the person last proved in full that it is them: the latest first factor.
+func authTime(session *account.Session) time.Time {
+	var at time.Time
+	for _, p := range session.Proofs {
+		if !isSecond(p.Method) && p.At.After(at) {
+			at = p.At
+		}
+	}
+	return at
+}
+
+// policyOf reads what a request asks. person and session choose among the acr values: the first that
+// the person can meet, in the service's order, and its first one otherwise.
+func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time.Time) policy {
+	p := policy{Now: now}
+	if a.Reauth {
+		p.Since = a.CreatedAt
+	}
+	if req == nil {
+		return p
+	}
+	for _, prompt := range req.Prompt {
+		switch prompt {
+		case "login":
+			p.Since = a.CreatedAt
+		case "select_account":
+			p.Choose = true
+		case "consent":
+			p.Consent = true
+		}
+	}
+	if req.MaxAge != nil && p.Since.IsZero() {
+		p.Since = now.Add(-*req.MaxAge)
+		if p.Since.After(a.CreatedAt) {
+			p.Since = a.CreatedAt // who proved themselves in this very flow is young enough
+		}
+	}
+	if len(req.ACR) > 0 {
+		want := chooseACR(req.ACR, person)
+		// The provider answers a request with what it asked or with an error, and never lowers it in silence;
+		// so what is asked is essential here, whether the service called it so or not.
+		p.Level, p.Strength, p.Essential = want.Level, want.Strength, true
+	}
+	return p
+}
+
+func chooseACR(acceptable []op.ACR, person *account.Account) op.ACR {
+	if person != nil {
+		reach := account.OneFactor
+		if hasSecond(person) {
+			reach = account.TwoFactor
+		}
+		for _, acr := range acceptable {
+			if acr.Level <= person.Level && acr.Strength <= reach {
+				return acr
+			}
+		}
+	}
+	return acceptable[0]
+}

@@ -1,0 +1,77 @@
+package login
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/account/credential"
+)
+
+// passwordData is what the page password shows.
+type passwordData struct {
+	Attempt    string
+	Identifier string
+	Username   string // for password managers
+	ChangeURL  string // empty when the identifier is fixed
+	ForgotURL  string
+	Reauth     bool // the person is signed in and shows again that it is them
+}
+
+func (d *Door) showPassword(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepPassword); !ok {
+		return err
+	}
+	return d.renderPassword(w, r, v, nil)
+}
+
+func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, err error) error {
+	a := v.attempt
+	data := passwordData{
+		Attempt:    a.ID,
+		Identifier: a.Typed,
+		Username:   a.Typed,
+		ForgotURL:  at(paths[stepRecoveryStart], a),
+		Reauth:     a.Fixed,
+	}
+	if !a.Fixed {
+		data.ChangeURL = at(paths[stepIdentify], a)
+	}
+	page := v.page(d, r, "password", data)
+	if a.Fixed {
+		page.Title = "password.title-reauth"
+	} else {
+		page.Back = data.ChangeURL
+	}
+	return d.renderForm(w, r, a, page, err)
+}
+
+// takePassword proves the first factor. Unknown identifier, wrong password and a locked account before
+// the right password are one text, one status, one page (G01, G03).
+func (d *Door) takePassword(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepPassword); !ok {
+		return err
+	}
+	password := r.PostFormValue("password")
+	if password == "" {
+		return d.renderPassword(w, r, v, account.FieldErrors{{Field: "password", Message: "error.password.empty"}})
+	}
+	person, err := d.cfg.Accounts.VerifyPassword(r.Context(), v.attempt.Identifier, password, d.origin(r))
+	if errors.Is(err, account.ErrWrongCredentials) || errors.Is(err, credential.ErrLong) {
+		err = account.FieldErrors{{Field: "password", Message: "error.password.wrong"}}
+	}
+	if err != nil {
+		return d.renderPassword(w, r, v, err)
+	}
+	v.attempt.prove(person.ID, account.MethodPassword, d.cfg.Now())
+	v.person = person
+	return d.advance(w, r, v)
+}

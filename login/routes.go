@@ -1,0 +1,142 @@
+package login
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/login/cabinet"
+	"github.com/vhod-id/vhod/op"
+)
+
+// maxForm is more than any form of ours needs, documents excepted.
+const maxForm = 64 << 10
+
+// route is one line of the table: a pattern of http.ServeMux and its handler.
+type route struct {
+	pattern string
+	serve   func(http.ResponseWriter, *http.Request) error
+}
+
+// table is every route of the front door.
+func (d *Door) table() []route {
+	return slices.Concat(
+		d.signInRoutes(),
+		d.signUpRoutes(),
+		d.recoveryRoutes(),
+		d.commonRoutes(),
+		d.protectRoutes(),
+		d.levelRoutes(),
+		d.cabinetRoutes(),
+	)
+}
+
+func (d *Door) signInRoutes() []route {
+	return []route{
+		{"GET /login", d.showIdentify},
+		{"POST /login", d.takeIdentifier},
+		{"GET /login/same", d.goOn},
+		{"POST /login/same", d.takeSamePerson},
+		{"GET /login/password", d.showPassword},
+		{"POST /login/password", d.takePassword},
+		{"GET /login/totp", d.showTOTP},
+		{"POST /login/totp", d.takeTOTP},
+		{"GET /login/backup", d.showBackup},
+		{"POST /login/backup", d.takeBackup},
+		{"GET /login/consent", d.showConsent},
+		{"POST /login/consent", d.takeConsent},
+		{"GET /login/unreachable", d.showUnreachable},
+		{"GET /login/continue", d.goOn},
+		{"GET /login/cancel", d.cancel},
+	}
+}
+
+func (d *Door) signUpRoutes() []route {
+	return []route{
+		{"GET /signup", d.showContact},
+		{"POST /signup", d.takeContact},
+		{"GET /signup/code", d.showSignUpCode},
+		{"POST /signup/code", d.takeSignUpCode},
+		{"GET /signup/resend", d.goOn}, // the language was switched on a page that a post answered
+		{"POST /signup/resend", d.resendSignUpCode},
+		{"GET /signup/confirm", d.showMailLink},
+		{"POST /signup/confirm", d.takeMailLink},
+		{"GET /signup/password", d.showChoosePassword},
+		{"POST /signup/password", d.takeChosenPassword},
+		{"GET /signup/agreement", d.showAgreement},
+		{"POST /signup/agreement", d.takeAgreement},
+		{"GET /signup/ready", d.showReady},
+		{"POST /signup/ready", d.takeReady},
+	}
+}
+
+func (d *Door) recoveryRoutes() []route {
+	return []route{
+		{"GET /recovery", d.showRecovery},
+		{"POST /recovery", d.takeRecovery},
+		{"GET /recovery/code", d.showRecoveryCode},
+		{"POST /recovery/code", d.takeRecoveryCode},
+		{"GET /recovery/resend", d.goOn},
+		{"POST /recovery/resend", d.resendRecoveryCode},
+		{"GET /recovery/password", d.showNewPassword},
+		{"POST /recovery/password", d.takeNewPassword},
+	}
+}
+
+func (d *Door) commonRoutes() []route {
+	return []route{
+		{"GET /{$}", d.home},
+		{"GET /help", d.showHelp},
+		{"GET /logout", d.showSignOut},
+		{"POST /logout", d.takeSignOut},
+		{"POST /lang", d.takeLang},
+		{"POST /theme", d.takeTheme},
+		{"GET /agreement/{document}", d.showDocument},
+	}
+}
+
+// cabinetRoutes mounts the person's own room.
+func (d *Door) cabinetRoutes() []route {
+	services := d.cfg.Services
+	if services == nil {
+		services = func() []op.Client { return nil }
+	}
+	room := cabinet.New(cabinet.Config{
+		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor,
+		Fresh: d.provedRecently, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
+	})
+	var out []route
+	for _, r := range room.Routes() {
+		out = append(out, route{r.Pattern, r.Serve})
+	}
+	return out
+}
+
+// Handler serves /login…, /signup…, /recovery…, /protect…, /level…, /me…, /logout, /lang, /theme, /help and /assets/. Posts
+// that another site's page sent are refused before any handler (S03).
+func (d *Door) Handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range d.routes {
+		mux.Handle(route.pattern, d.handle(route.serve))
+	}
+	mux.Handle("GET /assets/", d.cfg.Pages.Assets())
+	mux.Handle("/", d.handle(func(http.ResponseWriter, *http.Request) error { return account.ErrNotFound }))
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(d.handle(func(http.ResponseWriter, *http.Request) error { return errCrossSite }))
+	return guard.Handler(mux)
+}
+
+// handle gives a handler's error to the one mapper.
+func (d *Door) handle(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		if err := r.ParseForm(); err != nil {
+			d.fail(w, r, fmt.Errorf("%w: %w", errBadForm, err))
+			return
+		}
+		if err := serve(w, r); err != nil {
+			d.fail(w, r, err)
+		}
+	})
+}

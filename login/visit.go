@@ -1,0 +1,167 @@
+package login
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
+	"github.com/vhod-id/vhod/templates"
+)
+
+// visit is one request inside an attempt, with everything that next looks at.
+type visit struct {
+	attempt *attempt
+	session *account.Session // the browser's live session, or nil
+	person  *account.Account // of the attempt's proofs, or else of the session; or nil
+	req     *op.AuthRequest  // the waiting request, or nil
+	client  *op.Client
+	policy  policy
+}
+
+// enter loads the attempt of a request with what belongs to it: errNoAttempt when it is not this
+// browser's or over, errRequestOver when the service's request has been answered or expired.
+func (d *Door) enter(r *http.Request) (*visit, error) {
+	a, err := d.loadAttempt(r)
+	if err != nil {
+		return nil, err
+	}
+	v, err := d.visit(r, a)
+	if errors.Is(err, errRequestOver) {
+		// A faster twin of this click may be answering just now.
+		if a, err = d.awaitOutcome(r.Context(), a.ID); err != nil {
+			return nil, err
+		}
+		return d.visit(r, a)
+	}
+	return v, err
+}
+
+// visit completes an attempt to a visit.
+func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
+	v := &visit{attempt: a}
+	var err error
+	if a.Request != "" && a.Outcome == nil {
+		v.req, v.client, err = d.cfg.Provider().Request(r.Context(), a.Request)
+		if errors.Is(err, account.ErrNotFound) && a.Kind != kindSignIn {
+			// Who signs up or gets back in finishes that, though the service no longer waits.
+			a.Request, err = "", nil
+		}
+		if errors.Is(err, account.ErrNotFound) {
+			return nil, errRequestOver
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the waiting request: %w", err)
+		}
+	}
+	v.session, v.person, err = d.visitor(r)
+	if err != nil {
+		return nil, err
+	}
+	if a.Account != "" && (v.person == nil || v.person.ID != a.Account) {
+		v.person, err = d.cfg.Accounts.Read(r.Context(), a.Account, account.Look{Who: "person", Why: "signing in"})
+		if err != nil {
+			return nil, fmt.Errorf("reading who signs in: %w", err)
+		}
+	}
+	v.policy = d.policyFor(v)
+	return v, nil
+}
+
+// policyFor completes what the request asks with what only the provider knows: whether the person's
+// consents cover it, and whether the session is of the person that the service means.
+func (d *Door) policyFor(v *visit) policy {
+	p := policyOf(v.attempt, v.req, v.person, d.cfg.Now())
+	if v.req == nil || v.person == nil {
+		return p
+	}
+	if !d.cfg.Provider().Covered(v.client, v.req, v.person) {
+		p.Consent = true
+	}
+	p.Other = d.isOther(v)
+	return p
+}
+
+// isOther asks the provider whether the person is another than the one that the service means
+// (id_token_hint): only the provider knows by what name the service knows them. Everything else that
+// it compares is at its best in this question.
+func (d *Door) isOther(v *visit) bool {
+	return v.req.HintSubject != "" && !d.cfg.Provider().Met(v.req, op.Authentication{
+		AccountID: v.person.ID, Time: d.cfg.Now(), Level: account.Verified, Strength: account.PhishingResistant,
+	})
+}
+
+// visitor returns the browser's live session with its account, or nils.
+func (d *Door) visitor(r *http.Request) (*account.Session, *account.Account, error) {
+	value := d.cookie(r, cookieSession)
+	if value == "" {
+		return nil, nil, nil
+	}
+	session, person, err := d.cfg.Accounts.Resume(r.Context(), value)
+	if errors.Is(err, account.ErrNoSession) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("resuming a session: %w", err)
+	}
+	return session, person, nil
+}
+
+// next asks the dispatcher.
+func (v *visit) next() step { return next(v.attempt, v.person, v.session, v.policy) }
+
+// page starts a page of this visit: it carries the service's strip, and allows the last form of the
+// flow to be redirected to the service.
+func (v *visit) page(d *Door, r *http.Request, name string, data any) templates.Page {
+	p := templates.Page{Name: name, Data: data}
+	if v.client != nil {
+		p.Service = &templates.Service{
+			Name:      inLang(v.client.Name, d.lang(r, v.attempt)),
+			LogoURI:   v.client.LogoURI,
+			CancelURL: at("/login/cancel", v.attempt),
+		}
+		p.FormAction = formAction(v.req.RedirectURI)
+	}
+	return p
+}
+
+// formAction is the source that the page's Content-Security-Policy adds to form-action: Chromium
+// holds it against every redirect that follows a post, and the last one leads to the service.
+func formAction(redirectURI string) []string {
+	u, err := url.Parse(redirectURI)
+	switch {
+	case err != nil || u.Scheme == "":
+		return nil
+	case u.Host == "":
+		return []string{u.Scheme + ":"} // a native app's own scheme (RFC 8252 §7.1)
+	}
+	return []string{u.Scheme + "://" + u.Host}
+}
+
+// at is a path of the flow with the attempt in it.
+func at(path string, a *attempt) string { return path + "?attempt=" + url.QueryEscape(a.ID) }
+
+// inLang picks a localised name, Russian when there is none in lang.
+func inLang(names map[string]string, lang string) string {
+	if name := names[lang]; name != "" {
+		return name
+	}
+	return names["ru"]
+}
+
+// render writes a page in the attempt's language, unless the person chose another.
+func (d *Door) render(w http.ResponseWriter, r *http.Request, a *attempt, p templates.Page) error {
+	return d.cfg.Pages.Render(w, d.speak(r, a), p)
+}
+
+// speak fixes the language that the service asked for (ui_locales).
+func (d *Door) speak(r *http.Request, a *attempt) *http.Request {
+	if a == nil || a.Lang == "" {
+		return r
+	}
+	return r.WithContext(templates.WithLang(r.Context(), a.Lang))
+}
+
+func (d *Door) lang(r *http.Request, a *attempt) string { return d.cfg.Pages.Lang(d.speak(r, a)) }
