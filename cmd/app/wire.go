@@ -1,0 +1,215 @@
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/account/credential"
+	"github.com/vhod-id/vhod/account/registry"
+	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/login"
+	"github.com/vhod-id/vhod/notify"
+	"github.com/vhod-id/vhod/op"
+	"github.com/vhod-id/vhod/storage"
+	"github.com/vhod-id/vhod/templates"
+)
+
+// openStores opens the sealing keyring and both stores.
+func (a *App) openStores(ctx context.Context) (err error) {
+	if err := folder(a.cfg.Data); err != nil {
+		return err
+	}
+	if a.sealer, err = keys.OpenSealer(a.cfg.MasterKeys, a.cfg.Now()); err != nil {
+		return err
+	}
+	if a.records, err = storage.OpenRecords(ctx, storage.Config{URL: a.cfg.Records, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log}); err != nil {
+		return err
+	}
+	a.ephemera, err = storage.OpenEphemera(ctx, storage.Config{URL: a.cfg.Ephemera, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log})
+	return err
+}
+
+func (a *App) openKeys(ctx context.Context) (err error) {
+	a.ring, err = keys.NewRing(ctx, keys.RingConfig{Store: a.records, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log, RotateEvery: a.cfg.Keys.Every})
+	return err
+}
+
+// openAccounts wires people with their registries, and notify, which pays what they owe.
+func (a *App) openAccounts(context.Context) (err error) {
+	if a.pages, err = templates.New(); err != nil {
+		return err
+	}
+	endpoints := map[account.Registry]registry.Endpoint{}
+	for name, e := range a.cfg.Registries {
+		endpoints[account.Registry(name)] = registry.Endpoint{URL: e.URL, Key: e.Key}
+	}
+	registries, err := registry.New(registry.Config{Endpoints: endpoints, Now: a.cfg.Now, Log: a.log})
+	if err != nil {
+		return err
+	}
+	policy, err := a.passwordPolicy()
+	if err != nil {
+		return err
+	}
+	if err := a.openNotify(); err != nil {
+		return err
+	}
+	a.accounts, err = account.New(account.Config{
+		Store: a.records, Sessions: a.records, Outbox: a.records, Ephemera: a.ephemera, Registries: registries, Policy: policy,
+		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: a.cfg.Passwords.MemoryKiB, Iterations: a.cfg.Passwords.Iterations,
+			Parallel: a.cfg.Passwords.Parallel, Queue: a.cfg.Passwords.Queue, Pepper: a.cfg.Passwords.Pepper}),
+		Sealer: a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.payer.Kick,
+	})
+	return err
+}
+
+func (a *App) passwordPolicy() (*credential.Policy, error) {
+	var leaked *credential.LeakedFilter
+	if a.cfg.Passwords.LeakedFile != "" {
+		f, err := os.Open(a.cfg.Passwords.LeakedFile)
+		if err != nil {
+			return nil, fmt.Errorf("passwords.leaked_filter: %w", err)
+		}
+		defer f.Close()
+		if leaked, err = credential.ReadLeakedFilter(f); err != nil {
+			return nil, fmt.Errorf("passwords.leaked_filter: %w", err)
+		}
+	}
+	return credential.NewPolicy(credential.PolicyConfig{Leaked: leaked}), nil
+}
+
+func (a *App) openNotify() (err error) {
+	cfg := notify.Config{Outbox: a.records, Pages: a.pages, Now: a.cfg.Now, Log: a.log}
+	for _, e := range a.cfg.SMS {
+		cfg.SMS = append(cfg.SMS, notify.NewSMSGateway(e.URL, e.Key, nil))
+	}
+	for i, m := range a.cfg.Mail {
+		sender, err := notify.NewSMTP(notify.SMTPConfig{Server: m.Server, From: m.From, Username: m.Username, Password: m.Password, Plain: m.Plain})
+		if err != nil {
+			return fmt.Errorf("mail[%d]: %w", i, err)
+		}
+		cfg.Mail = append(cfg.Mail, sender)
+	}
+	a.payer, err = notify.New(cfg)
+	return err
+}
+
+// openDoors wires the provider and the front door, which know each other by an interface each, and puts the routes together.
+func (a *App) openDoors(ctx context.Context) (err error) {
+	a.provider, err = op.New(ctx, op.Config{
+		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
+		Sealer: a.sealer, Front: func() op.Front { return a.door }, Now: a.cfg.Now, Log: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("provider: %w", err)
+	}
+	banks, err := a.banks()
+	if err != nil {
+		return err
+	}
+	var proxies []string
+	for _, p := range a.cfg.TrustedProxies {
+		proxies = append(proxies, p.String())
+	}
+	a.door, err = login.New(login.Config{
+		Issuer: a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
+		Pages: a.pages, Banks: banks, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
+		Now: a.cfg.Now, Log: a.log,
+	})
+	if err != nil {
+		return fmt.Errorf("front door: %w", err)
+	}
+	a.handler = a.outer(a.routes())
+	return nil
+}
+
+// routes is what stands on the public listener: the provider's endpoints, health, and the front door for everything else.
+func (a *App) routes() http.Handler {
+	mux := http.NewServeMux()
+	provider := a.provider.Handler()
+	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/token", "/userinfo", "/introspect", "/revoke", "/end_session"} {
+		mux.Handle(path, provider)
+	}
+	mux.HandleFunc("GET /healthz", a.healthz)
+	mux.HandleFunc("GET /readyz", a.readyz)
+	mux.Handle("/", a.door.Handler())
+	return mux
+}
+
+func (a *App) banks() ([]login.Bank, error) {
+	var out []login.Bank
+	for _, b := range a.cfg.Banks {
+		level, err := account.ParseLevel(b.MaxLevel)
+		if err != nil {
+			return nil, fmt.Errorf("bank %s: %w", b.ID, err)
+		}
+		out = append(out, login.Bank{ID: b.ID, Name: b.Name, Issuer: b.Issuer, ClientID: b.ClientID, ClientSecret: b.Secret.Reveal(),
+			Scopes: b.Scopes, MaxLevel: level})
+	}
+	return out, nil
+}
+
+// ApplySettings stores clients; every node knows them within seconds.
+func (a *App) ApplySettings(ctx context.Context, s Settings) ([]Change, error) {
+	return Apply(ctx, a.records, s, a.cfg.Now().UTC(), false)
+}
+
+// Dated lists every dated thing that this installation has: signing keys, the certificate, client secrets.
+func (a *App) Dated(context.Context) []keys.Dated {
+	dated := a.ring.Dated()
+	if path := a.cfg.TLS.Certificate; path != "" {
+		dated = append(dated, certificateDates(path)...)
+	}
+	for _, c := range a.provider.Services() {
+		for _, s := range c.Secrets {
+			if !s.ExpiresAt.IsZero() {
+				dated = append(dated, keys.Dated{Kind: "client-secret", Name: c.ID + " of " + s.CreatedAt.UTC().Format(time.DateOnly),
+					Until: s.ExpiresAt, Note: "vhod client secret " + c.ID + " makes a new one"})
+			}
+		}
+	}
+	return dated
+}
+
+// certificateDates reads the certificate file as the listener does; an unreadable one has ended.
+func certificateDates(path string) []keys.Dated {
+	d := keys.Dated{Kind: "certificate", Name: path, Until: time.Unix(1, 0), Note: "renew it and restart"}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return []keys.Dated{d}
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return []keys.Dated{d}
+	}
+	if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+		d.Until = cert.NotAfter
+	}
+	return []keys.Dated{d}
+}
+
+// sweepEvery is how often what has ended long ago is tidied away, and sweepAge how long it is kept.
+const (
+	sweepEvery = time.Hour
+	sweepAge   = 30 * 24 * time.Hour
+)
+
+// sweep tidies the records.
+func (a *App) sweep(ctx context.Context) error {
+	for {
+		if err := a.records.Sweep(ctx, a.cfg.Now().Add(-sweepAge)); err != nil && ctx.Err() == nil {
+			a.log.ErrorContext(ctx, "sweeping the records", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(sweepEvery):
+		}
+	}
+}
