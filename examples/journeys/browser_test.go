@@ -1,0 +1,243 @@
+package journeys_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/chromedp"
+)
+
+// browser is a tab of a Chromium of its own, driven by the names that pages carry.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// openBrowser starts Chromium with an empty profile until the test ends. Without scripts every page
+// must still work by plain forms.
+func openBrowser(t *testing.T, scripts bool) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if path, err = exec.LookPath("google-chrome"); err != nil {
+			t.Fatal("Chromium is not installed: run make setup")
+		}
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(path),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("lang", "ru"), chromedp.WindowSize(390, 900))
+	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(stop)
+	ctx, stop = chromedp.NewContext(ctx)
+	t.Cleanup(stop)
+	// The browser lives as long as the context of the first action, so that one has no time limit of its own.
+	err = chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !scripts})
+		return err
+	}))
+	if err != nil {
+		t.Fatalf("starting Chromium: %v", err)
+	}
+	return &browser{t: t, ctx: ctx}
+}
+
+// patience is how long a page may take.
+const patience = 15 * time.Second
+
+// do runs steps; a failure shows the page that was there instead.
+func (b *browser) do(doing string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v\n%s", doing, err, b.where())
+	}
+}
+
+// where describes the page that is shown, and keeps a picture of it.
+func (b *browser) where() string {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	address, _ := chromedp.Run(ctx, chromedp.Location())
+	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("body")))
+	if err != nil {
+		text = err.Error()
+	}
+	picture := ""
+	if shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100)); err == nil {
+		picture = filepath.Join(os.TempDir(), "vhod-"+strings.ReplaceAll(b.t.Name(), "/", "-")+".png")
+		_ = os.WriteFile(picture, shot, 0o600)
+	}
+	return fmt.Sprintf("at %s (%s)\n%s", address, picture, text)
+}
+
+func (b *browser) open(address string) {
+	b.t.Helper()
+	b.do("opening "+address, chromedp.Navigate(address))
+}
+
+// page returns the name of the page that is shown.
+func (b *browser) page() string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	attrs, err := chromedp.Run(ctx, chromedp.Attributes(css("main[data-page]")))
+	if err != nil {
+		b.t.Fatalf("no page with a name: %v\n%s", err, b.where())
+	}
+	return attrs["data-page"]
+}
+
+// fill types into fields by name.
+func (b *browser) fill(fields ...string) {
+	b.t.Helper()
+	for i := 0; i+1 < len(fields); i += 2 {
+		sel := css(`main [name="%s"]:not([type=hidden])`, fields[i])
+		b.do("filling "+fields[i], chromedp.WaitReady(sel), chromedp.Clear(sel),
+			chromedp.SendKeys(sel, fields[i+1]))
+	}
+}
+
+// choose ticks a radio button or a box by name and value.
+func (b *browser) choose(name, value string) {
+	b.t.Helper()
+	b.do("choosing "+name, chromedp.Click(css(`main [name="%s"][value="%s"]`, name, value)))
+}
+
+// press presses the button or link of an action and waits for the page that it leads to.
+func (b *browser) press(action string) {
+	b.t.Helper()
+	b.follow(fmt.Sprintf(`main [data-action="%s"]`, action))
+}
+
+// follow clicks what leads to another page and waits until that has loaded.
+func (b *browser) follow(selector string) {
+	b.t.Helper()
+	before := b.loader()
+	b.click(selector)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if now := b.loader(); now != "" && now != before {
+			break
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s leads nowhere\n%s", selector, b.where())
+		}
+	}
+	b.do("waiting for the page behind "+selector, chromedp.WaitReady(css("body")))
+}
+
+// loader names the document that is shown; it changes with every page.
+func (b *browser) loader() string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	tree, err := chromedp.Run(ctx, func(ctx context.Context, _ *chromedp.Target) (page.GetFrameTreeResult, error) {
+		return chromedp.Call(ctx, page.GetFrameTree, cdp.Empty{})
+	})
+	if err != nil || tree.FrameTree == nil || tree.FrameTree.Frame == nil {
+		return ""
+	}
+	return string(tree.FrameTree.Frame.LoaderID)
+}
+
+// click presses anything by a CSS selector.
+func (b *browser) click(selector string) {
+	b.t.Helper()
+	b.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// text returns what an element says.
+func (b *browser) text(selector string) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.TextContent(chromedp.CSS(selector)))
+	if err != nil {
+		b.t.Fatalf("reading %s: %v\n%s", selector, err, b.where())
+	}
+	return strings.TrimSpace(text)
+}
+
+// says fails unless the page has these words.
+func (b *browser) says(words ...string) {
+	b.t.Helper()
+	text := b.text("main")
+	for _, w := range words {
+		if !strings.Contains(text, w) {
+			b.t.Fatalf("the page does not say %q\n%s", w, b.where())
+		}
+	}
+}
+
+// location returns the address that is shown.
+func (b *browser) location() string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	address, err := chromedp.Run(ctx, chromedp.Location())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return address
+}
+
+// lockedBuffer collects what a process prints.
+type lockedBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// css is a selector with its parts filled in.
+func css(format string, args ...any) chromedp.CSS { return chromedp.CSS(fmt.Sprintf(format, args...)) }
+
+// has reports whether the page has an element now.
+func (b *browser) has(selector string) bool {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	nodes, err := chromedp.Run(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
+	if err != nil {
+		b.t.Fatalf("looking for %s: %v", selector, err)
+	}
+	return len(nodes) > 0
+}
+
+func reload() chromedp.Action[chromedp.Void] { return chromedp.Reload() }
+
+// cookies are all that the browser holds.
+func (b *browser) cookies() map[string]string {
+	b.t.Helper()
+	out := map[string]string{}
+	b.do("reading cookies", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		got, err := chromedp.Call(ctx, storage.GetCookies, storage.GetCookiesParams{})
+		for _, c := range got.Cookies {
+			out[c.Name] = c.Value
+		}
+		return err
+	}))
+	return out
+}

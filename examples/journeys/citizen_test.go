@@ -1,0 +1,327 @@
+package journeys_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
+)
+
+// citizen is a person of the stand at a browser: they know their own data, read their phone and mail, and answer
+// whatever page comes by its name alone.
+type citizen struct {
+	*browser
+	stand    *stand
+	p        person
+	password string
+	secret   string // of their authenticator app, once it is set up
+	backup   []string
+	pages    []string // that they were shown, in order
+	lastCode string   // an authenticator code is taken once
+	declines map[string]bool
+}
+
+func newCitizen(t *testing.T, s *stand, p person, scripts bool) *citizen {
+	t.Helper()
+	return &citizen{browser: openBrowser(t, scripts), stand: s, p: p, password: "Тихая-Гавань7 у моря", declines: map[string]bool{}}
+}
+
+// walk answers pages until one of the named ones is shown.
+func (c *citizen) walk(until ...string) {
+	c.t.Helper()
+	const most = 60
+	for range most {
+		page := c.page()
+		if len(c.pages) == 0 || c.pages[len(c.pages)-1] != page {
+			c.pages = append(c.pages, page)
+		}
+		if slices.Contains(until, page) {
+			return
+		}
+		c.answer(page)
+	}
+	c.t.Fatalf("walked %d pages without reaching %v: %v\n%s", most, until, c.pages, c.where())
+}
+
+// answer does on a page what a person does there.
+func (c *citizen) answer(page string) {
+	c.t.Helper()
+	p := c.p
+	switch page {
+	case "identify":
+		c.fill("identifier", p.Phone)
+		c.press("continue")
+	case "password":
+		c.fill("password", c.password)
+		c.press("continue")
+	case "totp":
+		c.fill("code", c.appCode())
+		c.press("continue")
+	case "signup-contact":
+		c.fill("phone", p.Phone, "email", p.Email)
+		c.press("continue")
+	case "signup-code":
+		channel, to := "sms", p.Phone
+		if c.has(`[data-channel="mail"]`) {
+			channel, to = "mail", p.Email
+		}
+		c.fill("code", c.stand.lastMessage(channel, to, "").Code)
+		c.press("continue")
+	case "signup-password":
+		c.fill("password", c.password, "password_again", c.password)
+		c.press("continue")
+	case "signup-agreement":
+		c.click(`main [name="agree_terms"]`)
+		c.click(`main [name="agree_privacy"]`)
+		c.press("continue")
+	case "protect":
+		if c.declines["protect"] {
+			c.press("skip")
+			return
+		}
+		c.press("continue")
+	case "protect-totp":
+		c.secret = strings.ReplaceAll(c.text("[data-secret]"), " ", "")
+		c.fill("code", c.appCode())
+		c.press("continue")
+	case "protect-backup":
+		c.backup = strings.Fields(c.text("[data-codes]"))
+		c.press("continue")
+	case "level-name":
+		c.fill("family_name", p.FamilyName, "given_name", p.GivenName)
+		if p.MiddleName != "" {
+			c.fill("middle_name", p.MiddleName)
+		} else {
+			c.click(`main [name="no_middle_name"]`)
+		}
+		c.press("continue")
+	case "level-birth":
+		c.date("birthdate", p.Birthdate)
+		c.fill("birthplace", orElse(p.Birthplace, "Москва"))
+		c.press("continue")
+	case "level-sex":
+		c.choose("gender", p.Gender)
+		c.press("continue")
+	case "level-passport":
+		d := p.Passport
+		c.fill("passport_series", d.Series, "passport_number", d.Number, "passport_issued_by", d.IssuedBy, "passport_issuer_code", d.IssuerCode)
+		c.date("passport_issued_on", d.IssuedOn)
+		c.press("continue")
+	case "level-snils":
+		c.fill("snils", p.SNILS)
+		c.press("continue")
+	case "level-inn":
+		c.fill("inn", p.INN)
+		c.press("continue")
+	case "level-address":
+		c.fill("region", "Тверская область", "city", "Тверь", "street", "Советская улица", "house", "7", "flat", "12", "postcode", "170100")
+		c.press("continue")
+	case "level-bank":
+		c.choose("bank", p.Bank.ID)
+		c.press("continue")
+	case "bank-login":
+		c.fill("username", p.Bank.Username, "password", p.Bank.Password)
+		c.press("continue")
+	case "bank-consent", "consent":
+		c.press("allow")
+	case "level", "level-check", "level-result", "signup-ready":
+		if page == "level-result" && c.has(`[data-action="raise"]`) {
+			c.follow(`[data-action="raise"]`)
+			return
+		}
+		c.press("continue")
+	case "level-wait":
+		time.Sleep(time.Second)
+		c.do("looking again", reload())
+	default:
+		c.t.Fatalf("nobody taught this citizen the page %q\n%s", page, c.where())
+	}
+}
+
+// appCode reads the authenticator app; each code is taken once, so it waits for a fresh one, as people do. The stand's
+// clock is moved instead of waiting.
+func (c *citizen) appCode() string {
+	c.t.Helper()
+	for {
+		code, err := totp.GenerateCode(c.secret, c.stand.now())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if code != c.lastCode {
+			c.lastCode = code
+			return code
+		}
+		c.stand.advance("30s")
+	}
+}
+
+func (c *citizen) date(name, iso string) {
+	c.t.Helper()
+	parts := strings.Split(iso, "-")
+	if len(parts) != 3 {
+		c.t.Fatalf("%s is no day", iso)
+	}
+	c.fill(name+"-day", parts[2], name+"-month", parts[1], name+"-year", parts[0])
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+// modes are the two ways in which every journey must work.
+var modes = []struct {
+	name    string
+	scripts bool
+}{{"JavaScript on", true}, {"JavaScript off", false}}
+
+func TestNewcomerSignsUpRaisesTheLevelAndPaysAFine(t *testing.T) {
+	s := startStand(t)
+	people := s.fresh(2)
+	for i, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) {
+			s := s.in(t)
+			c := newCitizen(t, s, people[i], mode.scripts)
+			c.open(s.url(0, "/signup"))
+			c.walk("me")
+			if !slices.Contains(c.pages, "protect-backup") || len(c.backup) != 10 {
+				t.Errorf("backup codes were not shown: %v", c.pages)
+			}
+			c.open(s.url(0, "/level"))
+			c.walk("me")
+			payAFine(c)
+			secondServiceNeedsNoSignIn(c)
+			signOutEverywhere(c)
+			leftNoTrace(t, s, c)
+		})
+	}
+}
+
+func TestStrangerStartsAtTheVerifiedServiceWithNoAccount(t *testing.T) {
+	s := startStand(t)
+	people := s.fresh(4)[2:]
+	for i, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) {
+			s := s.in(t)
+			c := newCitizen(t, s, people[i], mode.scripts)
+			c.open(s.url(1, "/"))
+			c.follow(`[data-action="fines"]`)
+			c.walk("identify", "portal-fines")
+			if c.page() == "identify" {
+				c.follow(`[data-action="sign-up"]`)
+				c.walk("portal-fines")
+			}
+			if !slices.Contains(c.pages, "bank-consent") {
+				t.Errorf("the level was not raised on the way: %v", c.pages)
+			}
+			if n := count(c.pages, "identify"); n > 1 {
+				t.Errorf("asked who they are %d times", n)
+			}
+			payAFine(c)
+			leftNoTrace(t, s, c)
+		})
+	}
+}
+
+// payAFine opens the service for verified people, pays, and sees the receipt.
+func payAFine(c *citizen) {
+	c.t.Helper()
+	c.open(c.stand.url(1, "/"))
+	c.follow(`[data-action="fines"]`)
+	c.walk("portal-fines")
+	c.press("pay")
+	c.walk("portal-paid")
+	c.press("continue")
+	c.walk("portal-fines")
+	if !c.has("[data-paid]") {
+		c.t.Errorf("the fine is not shown as paid\n%s", c.where())
+	}
+}
+
+// secondServiceNeedsNoSignIn opens another service in the same browser: nobody asks for a password again.
+func secondServiceNeedsNoSignIn(c *citizen) {
+	c.t.Helper()
+	c.stand.startHello(c.t)
+	c.open(c.stand.url(10, "/"))
+	if c.has("main[data-page]") { // its consent is its own
+		if page := c.page(); page != "consent" {
+			c.t.Fatalf("the second service asked to sign in again: %s", page)
+		}
+		c.press("allow")
+	}
+	c.do("reading the claims", chromedp.WaitReady(css("pre")))
+	if text := c.text("pre"); !strings.Contains(text, `"sub"`) || !strings.Contains(text, c.p.GivenName) {
+		c.t.Errorf("the second service learned %s", text)
+	}
+}
+
+// signOutEverywhere leaves from the portal; the provider then asks who it is again.
+func signOutEverywhere(c *citizen) {
+	c.t.Helper()
+	c.open(c.stand.url(1, "/me"))
+	c.walk("portal-me")
+	c.press("sign-out-everywhere")
+	if c.page() == "sign-out" {
+		c.press("continue")
+	}
+	c.walk("portal-signed-out", "signed-out")
+	c.open(c.stand.url(0, "/me"))
+	if page := c.page(); page != "identify" {
+		c.t.Errorf("after signing out everywhere the cabinet shows %s", page)
+	}
+}
+
+func count(list []string, what string) int {
+	n := 0
+	for _, s := range list {
+		if s == what {
+			n++
+		}
+	}
+	return n
+}
+
+// leftNoTrace looks for what the person is and knew in everything that the provider wrote: its log and its stores.
+func leftNoTrace(t *testing.T, s *stand, c *citizen) {
+	t.Helper()
+	canaries := map[string]string{
+		"phone": strings.TrimPrefix(c.p.Phone, "+"), "email": c.p.Email, "snils": digits(c.p.SNILS), "family name": c.p.FamilyName,
+		"passport": c.p.Passport.Number, "inn": c.p.INN, "password": c.password, "authenticator secret": c.secret,
+	}
+	for i, code := range c.backup {
+		canaries[fmt.Sprintf("backup code %d", i+1)] = strings.ReplaceAll(code, "-", "")
+		canaries[fmt.Sprintf("backup code %d as shown", i+1)] = code
+	}
+	for name, value := range c.cookies() {
+		if strings.Contains(name, "session") || strings.Contains(name, "flow") {
+			canaries["cookie "+name] = value
+		}
+	}
+	for _, file := range s.written() {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, canary := range canaries {
+			if canary != "" && strings.Contains(string(text), canary) {
+				t.Errorf("%s holds the %s", file, what)
+			}
+		}
+	}
+}
+
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
+}

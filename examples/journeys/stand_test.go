@@ -1,0 +1,306 @@
+package journeys_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bin is where TestMain builds the programs that the journeys run.
+var bin string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "vhod-journeys")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	bin = dir
+	for name, pkg := range map[string]string{"stand": "./examples", "vhod": "./cmd/vhod", "hello": "./examples/hello"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+		build.Dir = filepath.Join("..", "..")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", pkg, err, out)
+			os.Exit(1)
+		}
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// stand is a running stand.
+type stand struct {
+	t    *testing.T
+	base int
+	dir  string
+	out  string // what it printed before it was ready
+}
+
+// startStand runs the stand on free ports until the test ends.
+func startStand(t *testing.T, flags ...string) *stand {
+	t.Helper()
+	s := &stand{t: t, base: freeBlock(t), dir: t.TempDir()}
+	args := append([]string{"-base-port", strconv.Itoa(s.base), "-data", s.dir}, flags...)
+	s.out = start(t, "ready", filepath.Join(bin, "stand"), args...)
+	return s
+}
+
+// start runs a program until the test ends and returns what it printed up to the line that says it
+// is up. It is ended by its process id.
+func start(t *testing.T, up string, program string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("starting %s: %v", program, err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		done := make(chan error, 1)
+		go func() { done <- cmd.Wait() }()
+		select {
+		case <-done:
+		case <-time.After(30 * time.Second):
+			_ = cmd.Process.Kill()
+			t.Errorf("%s did not stop within 30 s of SIGTERM", filepath.Base(program))
+		}
+	})
+	lines := make(chan string)
+	go func() {
+		scan := bufio.NewScanner(stdout)
+		for scan.Scan() {
+			lines <- scan.Text()
+		}
+		close(lines)
+	}()
+	var printed strings.Builder
+	timeout := time.After(60 * time.Second)
+	for {
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				t.Fatalf("%s ended before it was up:\n%s%s", program, printed.String(), stderr.String())
+			}
+			printed.WriteString(line + "\n")
+			if strings.TrimSpace(line) == up {
+				go func() {
+					for range lines { // keep the pipe empty
+					}
+				}()
+				return printed.String()
+			}
+		case <-timeout:
+			t.Fatalf("%s was not up within 60 s:\n%s%s", program, printed.String(), stderr.String())
+		}
+	}
+}
+
+// url returns an address of the stand: part 0 is the provider, 1 the portal, 2 and 3 the banks, 4 the outside world.
+func (s *stand) url(part int, path string) string {
+	return fmt.Sprintf("http://localhost:%d%s", s.base+part, path)
+}
+
+// message is one of the inbox.
+type message struct {
+	ID      json.Number `json:"id"`
+	Channel string      `json:"channel"`
+	To      string      `json:"to"`
+	Subject string      `json:"subject"`
+	Text    string      `json:"text"`
+	Code    string      `json:"code"`
+	Link    string      `json:"link"`
+}
+
+// person is one of the people of the stand.
+type person struct {
+	ID         json.RawMessage `json:"id"`
+	Story      string          `json:"story"`
+	Level      string          `json:"level"`
+	Phone      string          `json:"phone"`
+	Email      string          `json:"email"`
+	SNILS      string          `json:"snils"`
+	INN        string          `json:"inn"`
+	FamilyName string          `json:"familyName"`
+	GivenName  string          `json:"givenName"`
+	MiddleName string          `json:"middleName"`
+	Birthdate  string          `json:"birthdate"`
+	Birthplace string          `json:"birthplace"`
+	Gender     string          `json:"gender"`
+	Password   string          `json:"password"`
+	TOTPSecret string          `json:"totpSecret"`
+	Backup     []string        `json:"backupCodes"`
+	Passport   struct {
+		Series     string `json:"series"`
+		Number     string `json:"number"`
+		IssuedOn   string `json:"issuedOn"`
+		IssuedBy   string `json:"issuedBy"`
+		IssuerCode string `json:"issuerCode"`
+	} `json:"passport"`
+	Bank struct {
+		ID       string `json:"id"`
+		Username string `json:"username"`
+		Password string `json:"password"`
+	} `json:"bank"`
+}
+
+// fresh returns people whom the registries know and who have no account.
+func (s *stand) fresh(n int) []person {
+	s.t.Helper()
+	var people []person
+	s.get(s.url(4, fmt.Sprintf("/people?registered=false&limit=%d", n)), &people)
+	if len(people) < n {
+		s.t.Fatalf("the stand has %d people without an account, not %d", len(people), n)
+	}
+	return people
+}
+
+// registered returns the seeded person whose story contains a word.
+func (s *stand) registered(story string) person {
+	s.t.Helper()
+	var people []person
+	s.get(s.url(4, "/people"), &people)
+	for _, p := range people {
+		if strings.Contains(strings.ToLower(p.Story), story) {
+			return p
+		}
+	}
+	s.t.Fatalf("the stand has no person whose story says %q", story)
+	return person{}
+}
+
+// lastMessage waits for a message to somebody after a moment and returns the newest.
+func (s *stand) lastMessage(channel, to, after string) message {
+	s.t.Helper()
+	q := url.Values{"to": {to}, "channel": {channel}, "wait": {"10s"}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	var found []message
+	s.get(s.url(4, "/messages?"+q.Encode()), &found)
+	if len(found) == 0 {
+		s.t.Fatalf("no %s to %s", channel, to)
+	}
+	return found[len(found)-1]
+}
+
+func (s *stand) get(address string, into any) {
+	s.t.Helper()
+	resp, err := (&http.Client{Timeout: 20 * time.Second}).Get(address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("GET %s: %s %v\n%s", address, resp.Status, err, body)
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		s.t.Fatalf("GET %s: %v\n%s", address, err, body)
+	}
+}
+
+// freeBlock finds a base port such that it and the ports that follow it are free on loopback.
+func freeBlock(t *testing.T) int {
+	t.Helper()
+	for range 50 {
+		first, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		base := first.Addr().(*net.TCPAddr).Port
+		held := []net.Listener{first}
+		free := base+10 < 65536
+		for i := 1; i <= 10 && free; i++ {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
+			if free = err == nil; free {
+				held = append(held, l)
+			}
+		}
+		for _, l := range held {
+			_ = l.Close()
+		}
+		if free {
+			return base
+		}
+	}
+	t.Fatal("no block of eleven free ports")
+	return 0
+}
+
+// in gives the stand to a subtest, so that failures are reported there.
+func (s *stand) in(t *testing.T) *stand {
+	copied := *s
+	copied.t = t
+	return &copied
+}
+
+// now is the stand's clock.
+func (s *stand) now() time.Time {
+	s.t.Helper()
+	var clock struct {
+		Now time.Time `json:"now"`
+	}
+	s.get(s.url(4, "/clock"), &clock)
+	return clock.Now
+}
+
+// advance moves the stand's clock.
+func (s *stand) advance(by string) {
+	s.t.Helper()
+	resp, err := http.Post(s.url(4, "/clock"), "application/json", strings.NewReader(`{"advance":"`+by+`"}`))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+}
+
+// startHello runs the smallest client on the caller's port.
+func (s *stand) startHello(t *testing.T) {
+	t.Helper()
+	address := s.url(10, "")
+	if resp, err := http.Get(address); err == nil {
+		_ = resp.Body.Close()
+		return // it runs already
+	}
+	t.Setenv("VHOD_ISSUER", s.url(0, ""))
+	t.Setenv("VHOD_HOME", address)
+	start(t, "open "+address, filepath.Join(bin, "hello"))
+}
+
+// written lists the files that the provider and the stand wrote: the log and the stores with their journals. The stand's own
+// configuration has the keys of its simulators and no person.
+func (s *stand) written() []string {
+	s.t.Helper()
+	var files []string
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, e := range entries {
+		if strings.Contains(e.Name(), ".db") || strings.HasSuffix(e.Name(), ".log") {
+			files = append(files, filepath.Join(s.dir, e.Name()))
+		}
+	}
+	if len(files) < 2 {
+		s.t.Fatalf("%s has neither stores nor a log: %v", s.dir, files)
+	}
+	return files
+}

@@ -1,0 +1,92 @@
+package stand
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"text/template"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Keys of the simulators. They protect nothing: whoever reaches loopback may read the inbox anyway.
+const (
+	smsKey      = "stand-sms-key"
+	registryKey = "stand-registry-key"
+)
+
+//go:embed clients.yaml vhod.yaml
+var files embed.FS
+
+// ConfigurationFile is where the provider's configuration was written, for `vhod serve -config`.
+func (s *Stand) ConfigurationFile() string { return s.file("vhod.yaml") }
+
+// ClientsFile is where the clients were written, for `vhod apply -f`.
+func (s *Stand) ClientsFile() string { return s.file("clients.yaml") }
+
+// writeConfiguration writes both files, readable by their owner alone.
+func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
+	public, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
+	if err != nil {
+		return fmt.Errorf("writing the portal's key: %w", err)
+	}
+	data, err := filepath.Abs(s.opt.Data)
+	if err != nil {
+		return fmt.Errorf("finding the data folder: %w", err)
+	}
+	type bankEntry struct{ ID, Name, English, Issuer, Secret, Auth string }
+	var banks []bankEntry
+	for _, b := range s.banks() {
+		banks = append(banks, bankEntry{b.ID, b.Name, b.English, b.Issuer, b.ClientSecret, b.Auth})
+	}
+	values := map[string]any{
+		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": data,
+		"Records": s.opt.Records, "Ephemera": s.opt.Ephemera, "World": s.origin(portWorld), "SMTP": s.smtp.Addr().String(),
+		"SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "Portal": s.origin(portPortal), "PortalKeys": string(public),
+		"Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
+	}
+	for name, file := range map[string]string{"vhod.yaml": s.ConfigurationFile(), "clients.yaml": s.ClientsFile()} {
+		var text bytes.Buffer
+		if err := template.Must(template.ParseFS(files, name)).Execute(&text, values); err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
+		}
+		if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
+			return fmt.Errorf("writing %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// portalKey reads the portal's private key, or makes it at the first start.
+func portalKey(file string) (jose.JSONWebKey, error) {
+	var key jose.JSONWebKey
+	text, err := os.ReadFile(file)
+	switch {
+	case err == nil:
+		if err := json.Unmarshal(text, &key); err != nil {
+			return key, fmt.Errorf("reading the portal's key: %w", err)
+		}
+		return key, nil
+	case !errors.Is(err, os.ErrNotExist):
+		return key, fmt.Errorf("reading the portal's key: %w", err)
+	}
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return key, fmt.Errorf("making the portal's key: %w", err)
+	}
+	key = jose.JSONWebKey{Key: private, KeyID: "portal-1", Algorithm: string(jose.ES256), Use: "sig"}
+	if text, err = json.Marshal(key); err != nil {
+		return key, fmt.Errorf("making the portal's key: %w", err)
+	}
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return key, fmt.Errorf("keeping the portal's key: %w", err)
+	}
+	return key, nil
+}

@@ -1,0 +1,245 @@
+// Package stand is everything of the stand but the provider: the portal, two banks, and the outside
+// world, in one process on loopback, with one clock.
+//
+// The provider joins them by configuration alone: the stand writes it as files, which serve the provider
+// in the same process (go run ./examples) as well as `vhod serve` beside it.
+package stand
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vhod-id/vhod/examples/bank"
+	"github.com/vhod-id/vhod/examples/faults"
+	"github.com/vhod-id/vhod/examples/inbox"
+	"github.com/vhod-id/vhod/examples/portal"
+	"github.com/vhod-id/vhod/examples/registries"
+)
+
+// Options are the flags of the stand.
+type Options struct {
+	BasePort int    // of the provider; the others follow it
+	Data     string // folder, made when absent
+	Records  string // URL of the provider's stores; embedded in Data when empty
+	Ephemera string
+	Log      *slog.Logger
+}
+
+// Offsets of the ports from the base port (docs of the stand).
+const (
+	portProvider = iota
+	portPortal
+	portGreen
+	portYellow
+	portWorld
+	portOperations
+	portCaller = 10 // left free for a caller's own client
+)
+
+// Stand is a stand whose listeners are open. Run serves them.
+type Stand struct {
+	opt       Options
+	clock     *inbox.Clock
+	residents []Resident
+	listeners []net.Listener
+	servers   []*http.Server
+	world     *inbox.Server
+	smtp      net.Listener
+}
+
+// Open opens all listeners but the provider's and writes the provider's configuration.
+func Open(opt Options) (*Stand, error) {
+	if err := os.MkdirAll(opt.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("making the data folder: %w", err)
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Stand{opt: opt}
+	if err := s.open(); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *Stand) open() (err error) {
+	if s.clock, err = openClock(s.file("clock")); err != nil {
+		return err
+	}
+	if s.smtp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return fmt.Errorf("mail: %w", err)
+	}
+	population := registries.NewPopulation(s.clock.Now())
+	broken := faults.NewSet(registries.FaultPassport, registries.FaultSNILS, registries.FaultINN,
+		inbox.FaultSMS, inbox.FaultMail, "bank-green", "bank-yellow")
+	key, err := portalKey(s.file("portal.jwk"))
+	if err != nil {
+		return err
+	}
+	for _, build := range []func() error{
+		func() error { return s.openWorld(population, broken) },
+		func() error { return s.openBanks(population, broken) },
+		func() error { return s.openPortal(key) },
+		func() error { return s.writeConfiguration(key) },
+	} {
+		if err := build(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Stand) openWorld(population *registries.Population, broken *faults.Set) error {
+	residents, others := settle(population)
+	s.residents = residents
+	people := make([]inbox.Person, 0, len(residents)+len(others))
+	for _, r := range residents {
+		people = append(people, r.Person)
+	}
+	world, err := inbox.New(inbox.Config{
+		Box: inbox.NewBox(s.clock.Now), Clock: s.clock, Faults: broken, People: append(people, others...), SMSKey: smsKey,
+		Registries: registries.NewServer(population, broken, registryKey).Handler(),
+		Advanced: func(ahead time.Duration) {
+			if err := os.WriteFile(s.file("clock"), []byte(ahead.String()), 0o600); err != nil {
+				s.opt.Log.Error("keeping the clock", "error", err)
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s.world = world
+	return s.listen(portWorld, world.Handler())
+}
+
+func (s *Stand) openBanks(population *registries.Population, broken *faults.Set) error {
+	for _, cfg := range s.banks() {
+		cfg.ClientID, cfg.RedirectURIs = "vhod", []string{s.origin(portProvider) + "/level/bank/callback"}
+		cfg.Customers, cfg.Faults, cfg.Now = customers(population, cfg.ID), broken, s.clock.Now
+		b, err := bank.New(cfg.Config)
+		if err != nil {
+			return err
+		}
+		if err := s.listen(cfg.port, b.Handler()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bankConfig is a bank with its place on the stand.
+type bankConfig struct {
+	bank.Config
+	port    int
+	English string
+}
+
+func (s *Stand) banks() []bankConfig {
+	return []bankConfig{
+		{bank.Config{ID: "green", Name: "Зелёный банк", Colour: "#3fb56b", Issuer: s.origin(portGreen), Alg: jose.RS256,
+			Auth: "client_secret_basic", ClientSecret: "green-bank-secret"}, portGreen, "Green Bank"},
+		{bank.Config{ID: "yellow", Name: "Жёлтый банк", Colour: "#f2c230", Issuer: s.origin(portYellow), Alg: jose.ES256,
+			Auth: "client_secret_post", ClientSecret: "yellow-bank-secret", UserinfoPost: true}, portYellow, "Yellow Bank"},
+	}
+}
+
+func (s *Stand) openPortal(key jose.JSONWebKey) error {
+	p, err := portal.New(portal.Config{Origin: s.origin(portPortal), Issuer: s.origin(portProvider), ClientID: "portal",
+		Key: key, Now: s.clock.Now, Log: s.opt.Log})
+	if err != nil {
+		return err
+	}
+	return s.listen(portPortal, p.Handler())
+}
+
+func (s *Stand) listen(offset int, h http.Handler) error {
+	l, err := net.Listen("tcp", s.address(offset))
+	if err != nil {
+		return fmt.Errorf("the stand: %w (another stand? choose other ports with -base-port)", err)
+	}
+	s.listeners = append(s.listeners, l)
+	s.servers = append(s.servers, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug)})
+	return nil
+}
+
+// Run serves until ctx ends.
+func (s *Stand) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.world.ServeMail(ctx, s.smtp) })
+	for i, server := range s.servers {
+		group.Go(func() error {
+			if err := server.Serve(s.listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	group.Go(func() error {
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		for _, server := range s.servers {
+			if err := server.Shutdown(grace); err != nil { // somebody still waits for a message
+				_ = server.Close()
+			}
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+// close closes what Open opened, when it failed.
+func (s *Stand) close() error {
+	var problems []error
+	for _, l := range append(s.listeners, s.smtp) {
+		if l != nil {
+			problems = append(problems, l.Close())
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// Now is the clock of the stand.
+func (s *Stand) Now() time.Time { return s.clock.Now() }
+
+// Residents are the people whose accounts the provider is to have.
+func (s *Stand) Residents() []Resident { return s.residents }
+
+// Issuer is the provider's origin.
+func (s *Stand) Issuer() string { return s.origin(portProvider) }
+
+func (s *Stand) file(name string) string { return filepath.Join(s.opt.Data, name) }
+
+func (s *Stand) address(offset int) string { return fmt.Sprintf("127.0.0.1:%d", s.opt.BasePort+offset) }
+
+func (s *Stand) origin(offset int) string {
+	return fmt.Sprintf("http://localhost:%d", s.opt.BasePort+offset)
+}
+
+// openClock starts the clock where the stand left it.
+func openClock(file string) (*inbox.Clock, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return inbox.NewClock(0), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the clock: %w", err)
+	}
+	ahead, err := time.ParseDuration(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the clock: %w", err)
+	}
+	return inbox.NewClock(ahead), nil
+}
