@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -20,7 +19,8 @@ const (
 	linkLife       = 24 * time.Hour
 	codeTries      = 3
 	sendWindow     = 10 * time.Minute
-	sendMost       = 3
+	sendMost       = 3  // per contact; what is beyond waits ever longer: see sendLimits
+	sendHourMost   = 6  // per contact
 	sendDayMost    = 20 // per contact
 	sendOriginMost = 60 // per address in the window: a school or an office shares one
 	resendAfter    = time.Minute
@@ -59,24 +59,22 @@ type CodeState struct {
 	SendsLeft int
 }
 
-// sentCodes is what a flow knows of the codes that it had sent; the codes themselves are keyed hashes.
-type sentCodes struct {
-	To    string
-	Sends int
-	At    time.Time
-	Codes []sentCode
-}
-
+// sentCode is what is kept of a code: a keyed hash, and whose contact it proves.
 type sentCode struct {
 	ID        string
 	Hash      string
+	To        string
+	SentAt    time.Time
 	ExpiresAt time.Time
 	Silent    bool
 }
 
-func codesKey(p CodePurpose, channel, flow string) string {
+// Each code of a flow has a slot of its own, so that two sendings at one moment lose none.
+func slotsKey(p CodePurpose, channel, flow string) string {
 	return "codes/" + string(p) + "/" + channel + "/" + flow
 }
+
+func slotKey(slots string, n int64) string { return slots + "/" + strconv.FormatInt(n, 10) }
 
 // SendCode sends a new code bound to flow, purpose and contact. Codes sent before stay valid for
 // their own time, so that a late message still works. It returns a ThrottledError when the limits are reached.
@@ -84,29 +82,20 @@ func (s *Service) SendCode(ctx context.Context, req CodeRequest) (CodeState, err
 	if err := s.allowSend(ctx, req); err != nil {
 		return CodeState{}, err
 	}
-	now := s.now()
-	key := codesKey(req.Purpose, req.Channel, req.Flow)
-	sent, err := s.codes(ctx, key)
-	if err != nil && !errors.Is(err, ErrCodeExpired) {
-		return CodeState{}, err
-	}
-	if sent.To != req.To { // another contact: nothing of the one before proves it
-		sent = sentCodes{To: req.To}
-	}
-	code := credential.NewCode()
-	id := keys.RandomID()
-	sent.Codes = append(sent.Codes, sentCode{id, s.codeHash(id, code), now.Add(codeLife), req.Silent})
-	sent.Sends, sent.At = sent.Sends+1, now
-	if err := s.putCodes(ctx, key, sent); err != nil {
+	now, code, id := s.now(), credential.NewCode(), keys.RandomID()
+	sent := sentCode{id, s.codeHash(id, code), req.To, now, now.Add(codeLife), req.Silent}
+	if err := s.keepCode(ctx, slotsKey(req.Purpose, req.Channel, req.Flow), sent); err != nil {
 		return CodeState{}, err
 	}
 	notice := Notice{Channel: req.Channel, To: req.To, Template: "code-" + string(req.Purpose), Lang: req.Lang, Args: map[string]string{
 		"Code": code, "Minutes": strconv.Itoa(int(codeLife.Minutes())), "Host": s.host(),
 	}}
 	if req.Link != "" {
-		if notice.Args["Link"], err = s.makeLink(ctx, req); err != nil {
+		link, err := s.makeLink(ctx, req)
+		if err != nil {
 			return CodeState{}, err
 		}
+		notice.Args["Link"] = link
 	}
 	if req.Silent {
 		notice = Notice{Channel: "none"} // the same work, to nobody
@@ -117,22 +106,43 @@ func (s *Service) SendCode(ctx context.Context, req CodeRequest) (CodeState, err
 	return s.stateOf(ctx, req.Channel, sent), nil
 }
 
-// allowSend counts a sending before it is made.
+// sendLimit is one limit of sending. The windows of a contact grow, and so do the waits (C35).
+type sendLimit struct {
+	key    string
+	window time.Duration
+	most   int64
+}
+
+func sendLimits(channel, to, address string) []sendLimit {
+	contact := channel + "/" + to
+	return []sendLimit{
+		{"send/" + contact, sendWindow, sendMost},
+		{"send-hour/" + contact, time.Hour, sendHourMost},
+		{"send-day/" + contact, 24 * time.Hour, sendDayMost},
+		{"send-origin/" + address, sendWindow, sendOriginMost},
+	}
+}
+
+// allowSend counts a sending before it is made. Beginning a flow anew does not begin the count anew (F04).
 func (s *Service) allowSend(ctx context.Context, req CodeRequest) error {
 	address, _ := prefixes(req.Origin.Address)
 	now := s.now()
-	for _, limit := range []struct {
-		key    string
-		window time.Duration
-		most   int64
-	}{
-		{"send/" + req.Channel + "/" + req.To, sendWindow, sendMost},
-		{"send-day/" + req.Channel + "/" + req.To, 24 * time.Hour, sendDayMost},
-		{"send-origin/" + address, sendWindow, sendOriginMost},
-	} {
-		if s.limit.count(ctx, limit.key, 1, limit.window) > limit.most {
-			return ThrottledError{"send", now.Add(limit.window)}
+	for _, limit := range sendLimits(req.Channel, req.To, address) {
+		ends := limit.key + "/ends"
+		n := s.limit.count(ctx, limit.key, 1, limit.window)
+		if n == 1 {
+			_ = s.cfg.Ephemera.Put(ctx, ends, []byte(now.Add(limit.window).Format(time.RFC3339Nano)), limit.window)
 		}
+		if n <= limit.most {
+			continue
+		}
+		until := now.Add(limit.window)
+		if raw, ok, err := s.cfg.Ephemera.Get(ctx, ends); err == nil && ok {
+			if t, err := time.Parse(time.RFC3339Nano, string(raw)); err == nil {
+				until = t
+			}
+		}
+		return ThrottledError{"send", until}
 	}
 	return nil
 }
@@ -166,43 +176,41 @@ func linkKey(p CodePurpose, token string) string { return "link/" + string(p) + 
 
 // CodeState returns the state of the codes of that flow, purpose and channel; ErrCodeExpired when none was sent.
 func (s *Service) CodeState(ctx context.Context, purpose CodePurpose, channel, flow string) (CodeState, error) {
-	sent, err := s.codes(ctx, codesKey(purpose, channel, flow))
+	sent, err := s.codes(ctx, slotsKey(purpose, channel, flow))
 	if err != nil {
 		return CodeState{}, err
 	}
-	return s.stateOf(ctx, channel, sent), nil
+	return s.stateOf(ctx, channel, sent[0]), nil
 }
 
-func (s *Service) stateOf(ctx context.Context, channel string, sent sentCodes) CodeState {
-	st := CodeState{Channel: channel, Masked: mask(channel, sent.To), ResendAt: sent.At.Add(resendAfter), SendsLeft: max(0, sendMost-sent.Sends)}
-	if n := len(sent.Codes); n > 0 {
-		last := sent.Codes[n-1]
-		st.ExpiresAt = last.ExpiresAt
-		st.TriesLeft = max(0, codeTries-int(s.limit.count(ctx, "code-tries/"+last.ID, 0, codeLife)))
+func (s *Service) stateOf(ctx context.Context, channel string, last sentCode) CodeState {
+	return CodeState{
+		Channel: channel, Masked: mask(channel, last.To), ExpiresAt: last.ExpiresAt, ResendAt: last.SentAt.Add(resendAfter),
+		TriesLeft: max(0, codeTries-int(s.limit.count(ctx, "code-tries/"+last.ID, 0, codeLife))),
+		SendsLeft: max(0, sendMost-int(s.limit.count(ctx, "send/"+channel+"/"+last.To, 0, sendWindow))),
 	}
-	return st
 }
 
 // CheckCode accepts a right code once: ErrWrongCode, ErrCodeExpired or ErrCodeSpent otherwise. It
 // returns the contact that the code proved. A try is counted before it is judged, so that tries at the same moment
 // all count.
 func (s *Service) CheckCode(ctx context.Context, purpose CodePurpose, channel, flow, code string, _ Origin) (to string, err error) {
-	sent, err := s.codes(ctx, codesKey(purpose, channel, flow))
+	sent, err := s.codes(ctx, slotsKey(purpose, channel, flow))
 	if err != nil {
 		return "", err
 	}
 	code = credential.CleanCode(code)
 	now, live, left := s.now(), false, false
-	for i := len(sent.Codes) - 1; i >= 0; i-- {
-		c := sent.Codes[i]
-		if !now.Before(c.ExpiresAt) {
+	for _, c := range sent {
+		if c.To != sent[0].To || !now.Before(c.ExpiresAt) { // another contact's proves nothing of this one
 			continue
 		}
 		live = true
-		if s.limit.count(ctx, "code-tries/"+c.ID, 1, codeLife) > codeTries {
+		n := s.limit.count(ctx, "code-tries/"+c.ID, 1, codeLife)
+		if n > codeTries {
 			continue
 		}
-		left = true
+		left = left || n < codeTries
 		if c.Silent || !keys.NewSecret(c.Hash).Equal(s.codeHash(c.ID, code)) {
 			continue
 		}
@@ -213,12 +221,12 @@ func (s *Service) CheckCode(ctx context.Context, purpose CodePurpose, channel, f
 		if !first {
 			return "", ErrCodeSpent
 		}
-		return sent.To, nil
+		return c.To, nil
 	}
 	switch {
 	case !live:
 		return "", ErrCodeExpired
-	case !left || s.stateOf(ctx, channel, sent).TriesLeft == 0:
+	case !left:
 		return "", ErrCodeSpent
 	}
 	return "", ErrWrongCode
@@ -247,28 +255,43 @@ func (s *Service) link(raw []byte, ok bool, err error) (flow, to string, _ error
 	return v.Flow, v.To, nil
 }
 
-func (s *Service) codes(ctx context.Context, key string) (sentCodes, error) {
-	var sent sentCodes
-	raw, ok, err := s.cfg.Ephemera.Get(ctx, key)
+// codes are the last codes of a flow, newest first, as many as one contact may have alive; ErrCodeExpired when
+// there are none.
+func (s *Service) codes(ctx context.Context, slots string) ([]sentCode, error) {
+	last, err := s.cfg.Ephemera.Count(ctx, slots, 0, linkLife)
 	if err != nil {
-		return sent, fmt.Errorf("reading codes: %w", err)
+		return nil, fmt.Errorf("reading codes: %w", err)
 	}
-	if !ok {
-		return sent, ErrCodeExpired
+	var sent []sentCode
+	for n := last; n > 0 && n > last-sendMost; n-- {
+		raw, ok, err := s.cfg.Ephemera.Get(ctx, slotKey(slots, n))
+		if err != nil {
+			return nil, fmt.Errorf("reading codes: %w", err)
+		}
+		var c sentCode
+		if !ok || json.Unmarshal(raw, &c) != nil {
+			continue
+		}
+		sent = append(sent, c)
 	}
-	if err := json.Unmarshal(raw, &sent); err != nil {
-		return sent, fmt.Errorf("reading codes: %w", err)
+	if len(sent) == 0 {
+		return nil, ErrCodeExpired
 	}
 	return sent, nil
 }
 
-func (s *Service) putCodes(ctx context.Context, key string, sent sentCodes) error {
-	raw, err := json.Marshal(sent)
+// keepCode keeps a code longer than it lives, so that the page can say that it has expired and to whom it went.
+func (s *Service) keepCode(ctx context.Context, slots string, c sentCode) error {
+	raw, err := json.Marshal(c)
 	if err != nil {
-		return fmt.Errorf("encoding codes: %w", err)
+		return fmt.Errorf("encoding a code: %w", err)
 	}
-	if err := s.cfg.Ephemera.Put(ctx, key, raw, linkLife); err != nil {
-		return fmt.Errorf("keeping codes: %w", err)
+	n, err := s.cfg.Ephemera.Count(ctx, slots, 1, linkLife)
+	if err != nil {
+		return fmt.Errorf("keeping a code: %w", err)
+	}
+	if err := s.cfg.Ephemera.Put(ctx, slotKey(slots, n), raw, linkLife); err != nil {
+		return fmt.Errorf("keeping a code: %w", err)
 	}
 	return nil
 }

@@ -127,7 +127,9 @@ func (p *playedRegistries) Check(_ context.Context, app account.Application) []a
 	return checks
 }
 
-func from(address string) account.Origin { return account.Origin{Address: netip.MustParseAddr(address)} }
+func from(address string) account.Origin {
+	return account.Origin{Address: netip.MustParseAddr(address)}
+}
 
 var home = from("203.0.113.7")
 
@@ -242,4 +244,3 @@ func throttled(err error) bool {
 	var t account.ThrottledError
 	return errors.As(err, &t)
 }
-
