@@ -136,26 +136,31 @@ func nameFields(a *account.Application) map[string]string {
 
 func answerName(form func(string) string, a *account.Application, _ time.Time) error {
 	var wrong account.FieldErrors
-	family, err := account.ParseName("family_name", form("family_name"))
-	if err := collect(&wrong, "family_name", err); err != nil {
+	family, err := partOfName(form, &wrong, "family_name")
+	if err != nil {
 		return err
 	}
-	given, err := account.ParseName("given_name", form("given_name"))
-	if err := collect(&wrong, "given_name", err); err != nil {
+	given, err := partOfName(form, &wrong, "given_name")
+	if err != nil {
 		return err
 	}
 	a.Person.FamilyName, a.Person.GivenName = family, given
 	a.NoMiddle, a.Person.MiddleName = form("no_middle_name") != "", ""
 	if !a.NoMiddle {
-		a.Person.MiddleName, err = account.ParseName("middle_name", form("middle_name"))
-		if form("middle_name") == "" {
-			err = account.FieldError{Message: "error.middle_name.empty"}
-		}
-		if err := collect(&wrong, "middle_name", err); err != nil {
+		if a.Person.MiddleName, err = partOfName(form, &wrong, "middle_name"); err != nil {
 			return err
 		}
 	}
 	return orNil(wrong)
+}
+
+// partOfName reads one field; what is empty is asked for by its own name.
+func partOfName(form func(string) string, wrong *account.FieldErrors, field string) (string, error) {
+	name, err := account.ParseName(field, form(field))
+	if form(field) == "" {
+		err = account.FieldError{Field: field, Message: "error.missing." + field}
+	}
+	return name, collect(wrong, field, err)
 }
 
 func missingBirth(a *account.Application) bool {
