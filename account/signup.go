@@ -126,9 +126,12 @@ func (s *Service) CheckPassword(_ context.Context, password string, contextWords
 
 // passwordWords are what a person's password may not be made of (R159).
 func (a *Account) passwordWords() []string {
-	words := []string{a.Phone.Value, a.Email.Value, a.Person.FamilyName, a.Person.GivenName, a.Person.MiddleName}
-	if d := a.Person.Birthdate; !d.IsZero() {
-		words = append(words, fmt.Sprintf("%02d%02d%04d", d.Day, d.Month, d.Year), fmt.Sprintf("%02d.%02d.%04d", d.Day, d.Month, d.Year))
+	words := []string{a.Phone.Value, a.Email.Value}
+	for _, p := range []Person{a.Person, a.Application.Person} {
+		words = append(words, p.FamilyName, p.GivenName, p.MiddleName)
+		if d := p.Birthdate; !d.IsZero() {
+			words = append(words, fmt.Sprintf("%02d%02d%04d", d.Day, d.Month, d.Year), fmt.Sprintf("%02d.%02d.%04d", d.Day, d.Month, d.Year))
+		}
 	}
 	return words
 }
@@ -136,7 +139,7 @@ func (a *Account) passwordWords() []string {
 // Import is an account made elsewhere and brought in whole: a migration, or the people of a stand. The caller vouches
 // for what it says.
 type Import struct {
-	Account  Account // ID, Number and times may be empty
+	Account  Account // ID, Number, Status, Level, Lang and times may be empty
 	Password string
 	Reason   string // for the journal
 }
@@ -152,6 +155,12 @@ func (s *Service) Import(ctx context.Context, in Import) (*Account, error) {
 	}
 	if a.Status == "" {
 		a.Status = Active
+	}
+	if a.Level == 0 {
+		a.Level = Simplified
+	}
+	if a.Lang == "" {
+		a.Lang = "ru"
 	}
 	if a.CreatedAt.IsZero() {
 		a.CreatedAt = now

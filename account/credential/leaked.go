@@ -100,9 +100,12 @@ func ReadLeakedFilter(r io.Reader) (*LeakedFilter, error) {
 	if words == 0 || words > maxFilterWords || f.hashes == 0 || f.hashes > 64 {
 		return nil, errors.New("the filter of leaked passwords is damaged")
 	}
-	f.bits = make([]uint64, words)
-	if err := binary.Read(buf, binary.BigEndian, f.bits); err != nil {
-		return nil, fmt.Errorf("reading the filter: %w", err)
+	for have := uint64(0); have < words; have = uint64(len(f.bits)) { // piece by piece: a damaged length takes no memory
+		piece := make([]uint64, min(words-have, 1<<16))
+		if err := binary.Read(buf, binary.BigEndian, piece); err != nil {
+			return nil, fmt.Errorf("reading the filter: %w", err)
+		}
+		f.bits = append(f.bits, piece...)
 	}
 	return f, nil
 }

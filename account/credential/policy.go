@@ -1,6 +1,7 @@
 package credential
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -45,6 +46,7 @@ const (
 	NoClasses  Reason = "error.password.classes"
 	TooWeak    Reason = "error.password.weak"
 	Repeats    Reason = "error.password.repeats"
+	Runs       Reason = "error.password.runs"
 	WasLeaked  Reason = "error.password.leaked"
 	IsPersonal Reason = "error.password.personal"
 )
@@ -61,36 +63,39 @@ func (p *Policy) Check(password string, words ...string) Reason {
 		return TooLong
 	case !fourClasses(password):
 		return NoClasses
-	case repeats(password):
-		return Repeats
 	case personal(password, words):
 		return IsPersonal
+	case repeats(password):
+		return Repeats
+	case runs(password):
+		return Runs
 	case p.cfg.Leaked.Has(password):
 		return WasLeaked
 	}
-	// Strength is judged on a beginning: the estimate is quadratic in the length.
-	judged := password
-	if len(judged) > 72 {
-		judged = judged[:72]
-	}
-	inputs := append([]string{"vhod", "вход", "gosuslugi", "госуслуги", "пароль", "password"}, words...)
-	score := zxcvbn.PasswordStrength(judged, inputs).Score
-	// A Russian word typed in the Latin layout (and the other way) is a word all the same.
-	if other := zxcvbn.PasswordStrength(otherLayout(judged), append(inputs, commonRussian...)).Score; other < score {
-		score = other
-	}
-	if score < p.cfg.MinScore {
+	if strength(password, words) < p.cfg.MinScore {
 		return TooWeak
 	}
 	return ""
 }
 
 // Score rates a password from 0 to 4, for a meter.
-func (p *Policy) Score(password string) int {
-	if len(password) > 72 {
-		password = password[:72]
+func (p *Policy) Score(password string) int { return strength(norm.NFC.String(password), nil) }
+
+// judged is how many characters strength is estimated from: the estimate is quadratic in the length.
+const judged = 72
+
+// strength is the least of three estimates: of the password as it is, and of what the same keys give in each of the
+// two layouts. A Russian word typed in the Latin layout, or the other way, is a word all the same.
+func strength(password string, words []string) int {
+	if r := []rune(password); len(r) > judged {
+		password = string(r[:judged])
 	}
-	return zxcvbn.PasswordStrength(password, nil).Score
+	known := slices.Concat(commonRussian, ownWords, words)
+	score := 4
+	for _, typed := range []string{password, inLayout(password, cyrillicKeys, latinKeys), inLayout(password, latinKeys, cyrillicKeys)} {
+		score = min(score, zxcvbn.PasswordStrength(typed, known).Score)
+	}
+	return score
 }
 
 func fourClasses(password string) bool {
@@ -124,13 +129,33 @@ func repeats(password string) bool {
 	return false
 }
 
+// runLength is how many neighbours in a row make a run: 12345, qwert (R160).
+const runLength = 5
+
+// runs finds neighbours of a keyboard row or of an alphabet, either way.
+func runs(password string) bool {
+	lower := []rune(strings.ToLower(password))
+	for i := range len(lower) - runLength + 1 {
+		part := string(lower[i : i+runLength])
+		slices.Reverse(lower[i : i+runLength])
+		back := string(lower[i : i+runLength])
+		slices.Reverse(lower[i : i+runLength])
+		for _, row := range keyRows {
+			if strings.Contains(row, part) || strings.Contains(row, back) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // personal finds a word of the person's, four letters or longer, in a password in either layout.
 func personal(password string, words []string) bool {
 	lower := strings.ToLower(password)
-	typed := strings.ToLower(otherLayout(password))
+	latin, cyrillic := inLayout(lower, cyrillicKeys, latinKeys), inLayout(lower, latinKeys, cyrillicKeys)
 	for _, w := range words {
 		w = strings.ToLower(strings.TrimSpace(w))
-		if utf8.RuneCountInString(w) >= 4 && (strings.Contains(lower, w) || strings.Contains(typed, w)) {
+		if utf8.RuneCountInString(w) >= 4 && (strings.Contains(lower, w) || strings.Contains(latin, w) || strings.Contains(cyrillic, w)) {
 			return true
 		}
 	}
@@ -142,25 +167,29 @@ const (
 	cyrillicKeys = "йцукенгшщзхъфывапролджэячсмитьбюёЙЦУКЕНГШЩЗХЪФЫВАПРОЛДЖЭЯЧСМИТЬБЮЁ"
 )
 
-// otherLayout is what the same keys give in the other of the two layouts.
-func otherLayout(s string) string {
-	latin, cyr := []rune(latinKeys), []rune(cyrillicKeys)
+// inLayout is what the keys of one layout give in another.
+func inLayout(s, from, to string) string {
+	keys, gives := []rune(from), []rune(to)
 	return strings.Map(func(r rune) rune {
-		for i := range latin {
-			if r == latin[i] {
-				return cyr[i]
-			}
-			if r == cyr[i] {
-				return latin[i]
-			}
+		if i := slices.Index(keys, r); i >= 0 {
+			return gives[i]
 		}
 		return r
 	}, s)
 }
 
-// commonRussian are words that Russian passwords are most often made of; the estimate's own lists are English.
-var commonRussian = []string{
-	"пароль", "привет", "любовь", "солнышко", "россия", "москва", "наташа", "марина", "андрей", "александр", "дмитрий",
-	"сергей", "максим", "светлана", "татьяна", "екатерина", "анастасия", "спартак", "зенит", "динамо", "йцукен", "фыва",
-	"ячсмить", "люблю", "мамочка", "лапочка", "кристина", "вероника", "николай", "владимир", "виктория", "здравствуй",
-}
+// The words of this file are read, never changed.
+var (
+	keyRows = []string{
+		"1234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm", "йцукенгшщзхъ", "фывапролджэ", "ячсмитьбю",
+		"abcdefghijklmnopqrstuvwxyz", "абвгдежзийклмнопрстуфхцчшщъыьэюя",
+	}
+	ownWords = []string{"vhod", "вход", "gosuslugi", "госуслуги"}
+	// commonRussian are words that Russian passwords are most often made of; the estimate's own lists are English.
+	commonRussian = strings.Fields(`пароль привет любовь солнышко россия москва наташа марина андрей александр дмитрий
+		сергей максим светлана татьяна екатерина анастасия спартак зенит динамо йцукен фыва ячсмить люблю мамочка
+		лапочка кристина вероника николай владимир виктория здравствуй ольга ирина елена юлия алексей михаил евгений
+		артем никита собака кошка котенок малышка зайчик ангел счастье ромашка победа родина медведь лето зима весна
+		осень январь февраль апрель август сентябрь октябрь ноябрь декабрь понедельник вторник пятница суббота
+		parol privet lubov lyubov solnyshko rossiya moskva natasha sergey dmitriy aleksandr spartak zenit qazwsx`)
+)
