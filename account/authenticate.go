@@ -45,6 +45,11 @@ func (s *Service) VerifyPassword(ctx context.Context, by Identifier, password st
 
 // tryPassword counts a try, judges it, and lets the count know.
 func (s *Service) tryPassword(ctx context.Context, t *try, hash, password string) (right, stale bool, err error) {
+	give, err := s.turns.take(ctx, t.typed+"/"+t.address)
+	if err != nil {
+		return false, false, fmt.Errorf("waiting for other guesses: %w", err)
+	}
+	defer give()
 	if err := s.limit.admit(ctx, t); err != nil {
 		return false, false, err
 	}

@@ -33,6 +33,7 @@ type Config struct {
 type Service struct {
 	cfg   Config
 	limit *limiter
+	turns turns
 	later chan func(context.Context) // failures to note, out of the answer's time
 	done  sync.WaitGroup
 	close sync.Once
