@@ -70,7 +70,7 @@ func (p *Provider) exchangeCode(r *http.Request, client *Client, form url.Values
 	if slices.Contains(v.Scopes, "offline_access") && client.may("refresh_token") {
 		family.ExpiresAt = family.CreatedAt.Add(refreshLife)
 		family.Generation = 1
-		response.RefreshToken = p.newRefreshToken(family.ID, family.Generation)
+		response.RefreshToken = p.newRefreshToken(client, family.ID, family.Generation)
 		family.RefreshHash = keys.Hash(response.RefreshToken)
 	}
 	if err := p.cfg.Families.CreateFamily(ctx, family); err != nil {

@@ -18,18 +18,21 @@ import (
 const refreshLife = 30 * 24 * time.Hour
 
 // newRefreshToken makes TOKEN.FAMILY.GENERATION.MAC: TOKEN has the prefix and checksum that scanners know and 256 random
-// bits; the MAC tells a token that was issued from one that was made up, so that only a real replay ends a family.
-func (p *Provider) newRefreshToken(family string, generation int64) string {
+// bits; the MAC, over the client too, tells a token that was issued to this client from one that was made up or stolen by
+// another, so that only a real replay ends a family.
+func (p *Provider) newRefreshToken(client *Client, family string, generation int64) string {
 	body := keys.NewToken(keys.PrefixRefreshToken) + "." + family + "." + strconv.FormatInt(generation, 10)
-	return body + "." + p.refreshMAC(body)
+	return body + "." + p.refreshMAC(client, body)
 }
 
-func (p *Provider) refreshMAC(body string) string { return p.cfg.Sealer.Index("refresh", body)[:22] }
+func (p *Provider) refreshMAC(client *Client, body string) string {
+	return p.cfg.Sealer.Index("refresh/"+client.ID, body)[:22]
+}
 
-// readRefreshToken returns the family and generation of a token that we issued.
-func (p *Provider) readRefreshToken(token string) (family string, generation int64, ok bool) {
+// readRefreshToken returns the family of a token that we issued to this client.
+func (p *Provider) readRefreshToken(client *Client, token string) (family string, generation int64, ok bool) {
 	cut := strings.LastIndexByte(token, '.')
-	if cut < 0 || len(token) > 200 || !keys.NewSecret(p.refreshMAC(token[:cut])).Equal(token[cut+1:]) {
+	if cut < 0 || len(token) > 200 || !keys.NewSecret(p.refreshMAC(client, token[:cut])).Equal(token[cut+1:]) {
 		return "", 0, false
 	}
 	parts := strings.Split(token[:cut], ".")
@@ -45,7 +48,7 @@ func (p *Provider) readRefreshToken(token string) (family string, generation int
 func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt string) (*tokenResponse, error) {
 	ctx := r.Context()
 	token := form.Get("refresh_token")
-	id, generation, ok := p.readRefreshToken(token)
+	id, generation, ok := p.readRefreshToken(client, token)
 	if !ok {
 		return nil, fault("invalid_grant", "[refresh.unknown] the refresh token is not one of ours")
 	}
@@ -76,7 +79,7 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 	if err != nil {
 		return nil, err
 	}
-	next := p.newRefreshToken(id, generation+1)
+	next := p.newRefreshToken(client, id, generation+1)
 	rotation := Rotation{Hash: keys.Hash(next), At: now, ExpiresAt: family.ExpiresAt}
 	if _, err := p.cfg.Families.Rotate(ctx, id, family.RefreshHash, rotation); err != nil {
 		if errors.Is(err, account.ErrConflict) { // another request used the token between our read and our write

@@ -38,6 +38,7 @@ type Provider struct {
 	cfg     Config
 	clients *clientCache
 	auth    *clientAuth
+	seen    seenTokens
 	proofs  *dpopVerifier
 	routes  http.Handler
 	oidcDoc document // OpenID Connect Discovery

@@ -115,8 +115,7 @@ func (s *Store) oneAccount(ctx context.Context, statement string, args ...any) (
 	if err != nil {
 		return nil, fmt.Errorf("reading account: %w", err)
 	}
-	a, _, err := s.openAccount(r)
-	return a, err
+	return s.viewAccount(r)
 }
 
 // Update is the only write to an account; see account.Store. The row is read, changed and written

@@ -98,7 +98,7 @@ func (s *Store) Family(ctx context.Context, id string) (*op.Family, *account.Acc
 	if err != nil || !ownerID.Valid {
 		return f, nil, err
 	}
-	a, _, err := s.openAccount(accountRow{account.ID(ownerID.String), version.Int64, sealed})
+	a, err := s.viewAccount(accountRow{account.ID(ownerID.String), version.Int64, sealed})
 	return f, a, err
 }
 

@@ -44,6 +44,7 @@ type Config struct {
 // may share one PostgreSQL.
 type Store struct {
 	db     *engine
+	seen   seenAccounts
 	sealer *keys.Sealer
 	now    func() time.Time
 }

@@ -90,7 +90,7 @@ func (s *Store) SessionByHash(ctx context.Context, hash string) (*account.Sessio
 	if err != nil {
 		return nil, nil, err
 	}
-	a, _, err := s.openAccount(owner)
+	a, err := s.viewAccount(owner)
 	return found, a, err
 }
 
