@@ -13,6 +13,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -106,13 +107,29 @@ func (r *Registries) post(ctx context.Context, name account.Registry, body map[s
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // so that the connection is used again
 		return account.Record{}, fmt.Errorf("registry answered %d", resp.StatusCode)
 	}
 	var a answer
 	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&a); err != nil {
 		return account.Record{}, fmt.Errorf("reading the answer: %w", err)
 	}
-	return a.record()
+	record, err := a.record()
+	if err == nil && record.Status == "found" && !states(name, record) {
+		err = errors.New("the record does not state the document")
+	}
+	return record, err
+}
+
+// states reports whether a record has the number that its registry is about.
+func states(name account.Registry, r account.Record) bool {
+	switch name {
+	case account.RegistryPassport:
+		return r.Passport.Number != ""
+	case account.RegistrySNILS:
+		return r.SNILS != ""
+	}
+	return r.INN != ""
 }
 
 func question(name account.Registry, app account.Application) map[string]string {
@@ -164,9 +181,13 @@ type name struct {
 
 // record translates the wire into account's words. A day that is none makes the answer unusable.
 func (a answer) record() (account.Record, error) {
-	r := account.Record{ID: a.Record, Status: a.Status, SNILS: a.SNILS, INN: a.INN}
-	if a.Status != "found" {
+	r := account.Record{ID: a.Record, Status: a.Status, SNILS: digits(a.SNILS), INN: digits(a.INN)}
+	switch a.Status {
+	case "found":
+	case "none", "several", "invalid", "deceased":
 		return r, nil
+	default:
+		return r, errors.New("unknown status")
 	}
 	birth, err := account.DateOf(a.Person.Birthdate)
 	if err != nil {
@@ -182,11 +203,21 @@ func (a answer) record() (account.Record, error) {
 		if err != nil {
 			return r, fmt.Errorf("issued_on: %w", err)
 		}
-		r.Passport = account.Passport{Series: a.Passport.Series, Number: a.Passport.Number, IssuedOn: issued,
+		r.Passport = account.Passport{Series: digits(a.Passport.Series), Number: digits(a.Passport.Number), IssuedOn: issued,
 			IssuedBy: a.Passport.IssuedBy, IssuerCode: a.Passport.IssuerCode}
 		if a.Passport.Valid != nil && !*a.Passport.Valid {
 			r.Status = "invalid"
 		}
 	}
 	return r, nil
+}
+
+// digits drops the spaces and hyphens with which a registry may write its numbers.
+func digits(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, s)
 }
