@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // SNILS is an insurance number: eleven digits, two of them check digits. It prints as •••; Reveal
@@ -216,7 +218,7 @@ var cyrillic = regexp.MustCompile(`^[А-ЯЁа-яё]+(?:[ '’-][А-ЯЁа-яё]
 
 // ParseName reads a part of a name as in the passport (R035): Cyrillic, hyphens and spaces inside.
 func ParseName(field, raw string) (string, error) {
-	name := strings.Join(strings.Fields(raw), " ")
+	name := strings.Join(strings.Fields(norm.NFC.String(raw)), " ") // some keyboards write й as two signs
 	switch {
 	case name == "":
 		return "", fieldError(field, "error.name.empty")

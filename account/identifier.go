@@ -44,7 +44,7 @@ func ParseIdentifier(raw string) (Identifier, error) {
 	if rest != "" || len(raw) > 40 {
 		return Identifier{}, fieldError("identifier", "error.identifier.unknown")
 	}
-	if len(digits) == 12 {
+	if len(digits) == 12 && !strings.HasPrefix(raw, "+") {
 		return Identifier{ByNumber, digits}, nil
 	}
 	// Eleven digits are a SNILS when they are written as one (112-233-445 95) or check as one and cannot be a mobile.
