@@ -228,3 +228,24 @@ func (s softSigner) Sign(_ context.Context, input []byte) ([]byte, error) {
 	}
 	return nil, fmt.Errorf("%w: %q", ErrNoKey, s.alg)
 }
+
+// Reseal seals the private keys anew under the present master key, and returns how many were under an older one.
+func (r *Ring) Reseal(ctx context.Context) (int, error) {
+	done := 0
+	err := r.cfg.Store.UpdateSigningKeys(ctx, func(stored []StoredKey) ([]StoredKey, error) {
+		done = 0
+		for i, k := range stored {
+			if len(k.Private) == 0 || !r.cfg.Sealer.Stale(k.Private) {
+				continue
+			}
+			plain, err := r.cfg.Sealer.Open(keyPlace(k.ID), k.Private)
+			if err != nil {
+				return nil, fmt.Errorf("signing key %s: %w", k.ID, err)
+			}
+			stored[i].Private = r.cfg.Sealer.Seal(keyPlace(k.ID), plain)
+			done++
+		}
+		return stored, nil
+	})
+	return done, err
+}

@@ -64,8 +64,16 @@ func signingKeys(ctx context.Context, c *call) error {
 			}
 			fmt.Fprintf(c.out, "%s rotated; every node takes it up within seconds\n", alg)
 			return nil
+		case "reseal":
+			signing, err := a.Ring().Reseal(ctx)
+			if err != nil {
+				return err
+			}
+			rows, err := a.Records().Reseal(ctx)
+			fmt.Fprintf(c.out, "%d rows and %d signing keys are sealed anew; the old master keys may go when no node uses them\n", rows, signing)
+			return err
 		}
-		return errors.New("vhod keys list | rotate RS256|PS256|ES256|EdDSA")
+		return errors.New("vhod keys list | rotate RS256|PS256|ES256|EdDSA | reseal")
 	})
 }
 
