@@ -16,7 +16,7 @@ build: ## build the product into bin/vhod
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/vhod ./cmd/vhod
 
 test: setup ## everything: unit, storage contracts, protocol, browser journeys
-	@./.ci/servers $(GO) test -timeout 30m $(PKGS)
+	@./.ci/servers ./.ci/test $(PKGS)
 
 race: setup ## the tests again under the race detector, journeys excepted
 	@./.ci/servers $(GO) test -race -timeout 30m $$($(GO) list $(PKGS) | grep -v -e '/examples/journeys$$')
