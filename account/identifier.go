@@ -3,6 +3,7 @@ package account
 import (
 	"net/mail"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -99,11 +100,11 @@ func ParseEmail(raw string) (string, error) {
 		return "", fieldError("email", "error.email.empty")
 	}
 	at := strings.LastIndexByte(raw, '@')
-	if at < 1 || len(raw) > maxEmail || strings.ContainsAny(raw, " \t\r\n<>,;\"") {
+	if at < 1 || len(raw) > maxEmail || !plainLocal(raw[:at]) || !utf8.ValidString(raw) {
 		return "", fieldError("email", "error.email.form")
 	}
 	domain, err := idna.Lookup.ToASCII(raw[at+1:])
-	if err != nil || !strings.Contains(domain, ".") {
+	if dot := strings.LastIndexByte(domain, '.'); err != nil || dot < 1 || strings.Trim(domain[dot+1:], "0123456789") == "" {
 		return "", fieldError("email", "error.email.form")
 	}
 	address := strings.ToLower(raw[:at]) + "@" + strings.ToLower(domain)
@@ -112,6 +113,16 @@ func ParseEmail(raw string) (string, error) {
 		return "", fieldError("email", "error.email.form")
 	}
 	return address, nil
+}
+
+// plainLocal reports whether the part before @ is what mailboxes have in practice: printable ASCII, nothing to quote.
+func plainLocal(local string) bool {
+	for _, r := range local {
+		if r <= ' ' || r > '~' || strings.ContainsRune("<>,;:\"()[]\\", r) {
+			return false
+		}
+	}
+	return true
 }
 
 // FormatPhone shows a number to its owner: +7 (912) 345-67-89.

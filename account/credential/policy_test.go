@@ -14,33 +14,33 @@ func TestPolicySaysWhyAPasswordIsRefused(t *testing.T) {
 	policy := credential.NewPolicy(credential.PolicyConfig{Leaked: filterOf(t, "Кошка!съела7рыбу")})
 	words := []string{"+79161234567", "9161234567", "anna.sokolova@example.ru", "anna.sokolova", "Соколова", "Анна", "17051990"}
 	for password, want := range map[string]credential.Reason{
-		"":                             credential.TooShort,
-		"Ab1!xyz":                      credential.TooShort,
-		strings.Repeat("Aб1!", 65):     credential.TooLong,
-		"тихий вечер 7":                credential.NoClasses,
-		"ТихийВечерРека":               credential.NoClasses,
-		"Тихий-Вечер7 на реке":         "",
-		"Тихий-Вечер7":                 "",
-		"k4!Wm9-zTq":                   "",
-		"Password1!":                   credential.TooWeak,
-		"Пароль-12!":                   credential.TooWeak,
-		"Gfhjkm-12!":                   credential.TooWeak, // пароль in the Latin layout
-		"Зфыыцщкв1!":                   credential.TooWeak, // password in the Russian layout
-		"Привет-1!":                    credential.TooWeak,
-		"Ghbdtn-1!":                    credential.TooWeak,
-		"Наташа-90!":                   credential.TooWeak,
-		"Xk!12345-pWz":                 credential.Runs,
-		"Xk!54321-pWz":                 credential.Runs,
-		"Wz7!qwertMk-9":                credential.Runs,
-		"Вз7!йцукеМк-9":                credential.Runs,
-		"Mz7!abcdeWk-9":                credential.Runs,
-		"Wz7!kkkkMp-92":                credential.Repeats,
-		"Река-соколова-7-Лес":          credential.IsPersonal,
-		"Htrf-cjrjkjdf-7-Ktc":          credential.IsPersonal, // the same in the Latin layout
-		"Лес-9161234567-Река":          credential.IsPersonal,
-		"Река!17051990-Лес":            credential.IsPersonal,
-		"Кошка!съела7рыбу":             credential.WasLeaked,
-		"Кошка!съела8рыбу":             "",
+		"":                         credential.TooShort,
+		"Ab1!xyz":                  credential.TooShort,
+		strings.Repeat("Aб1!", 65): credential.TooLong,
+		"тихий вечер 7":            credential.NoClasses,
+		"ТихийВечерРека":           credential.NoClasses,
+		"Тихий-Вечер7 на реке":     "",
+		"Тихий-Вечер7":             "",
+		"k4!Wm9-zTq":               "",
+		"Password1!":               credential.TooWeak,
+		"Пароль-12!":               credential.TooWeak,
+		"Gfhjkm-12!":               credential.TooWeak, // пароль in the Latin layout
+		"Зфыыцщкв1!":               credential.TooWeak, // password in the Russian layout
+		"Привет-1!":                credential.TooWeak,
+		"Ghbdtn-1!":                credential.TooWeak,
+		"Наташа-90!":               credential.TooWeak,
+		"Xk!12345-pWz":             credential.Runs,
+		"Xk!54321-pWz":             credential.Runs,
+		"Wz7!qwertMk-9":            credential.Runs,
+		"Вз7!йцукеМк-9":            credential.Runs,
+		"Mz7!abcdeWk-9":            credential.Runs,
+		"Wz7!kkkkMp-92":            credential.Repeats,
+		"Река-соколова-7-Лес":      credential.IsPersonal,
+		"Htrf-cjrjkjdf-7-Ktc":      credential.IsPersonal, // the same in the Latin layout
+		"Лес-9161234567-Река":      credential.IsPersonal,
+		"Река!17051990-Лес":        credential.IsPersonal,
+		"Кошка!съела7рыбу":         credential.WasLeaked,
+		"Кошка!съела8рыбу":         "",
 		"Коро\u0308ва-Луг7 за рекой й": "", // letters of two signs are one letter
 	} {
 		if got := policy.Check(password, words...); got != want {
