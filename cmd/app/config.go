@@ -3,6 +3,7 @@ package app
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,6 +47,8 @@ type Config struct {
 	// What only code sets: the stand's clock and its outbound rules.
 	Now       func() time.Time `yaml:"-"`
 	LogWriter io.Writer        `yaml:"-"`
+	// OnStatement is told every round trip to a store: the statement or the verb, never a value. May be nil.
+	OnStatement func(ctx context.Context, statement string) `yaml:"-"`
 }
 
 // TLS is the certificate of the public listener; plain HTTP, for a proxy in front, when empty.

@@ -21,6 +21,7 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	expires  *prometheus.GaugeVec
+	trips    *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -36,8 +37,11 @@ func newMetrics() *metrics {
 		expires: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "vhod_expires_timestamp_seconds", Help: "When a dated thing ends: keys, certificates, secrets.",
 		}, []string{"kind", "name"}),
+		trips: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "vhod_store_round_trips_total", Help: "Round trips to the records and the ephemera.",
+		}, []string{"store"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.expires,
+	m.registry.MustRegister(m.requests, m.seconds, m.expires, m.trips,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }

@@ -28,11 +28,22 @@ func (a *App) openStores(ctx context.Context) (err error) {
 	if a.sealer, err = keys.OpenSealer(a.cfg.MasterKeys, a.cfg.Now()); err != nil {
 		return err
 	}
-	if a.records, err = storage.OpenRecords(ctx, storage.Config{URL: a.cfg.Records, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log}); err != nil {
+	if a.records, err = storage.OpenRecords(ctx, storage.Config{URL: a.cfg.Records, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log, OnStatement: a.trip("records")}); err != nil {
 		return err
 	}
-	a.ephemera, err = storage.OpenEphemera(ctx, storage.Config{URL: a.cfg.Ephemera, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log})
+	a.ephemera, err = storage.OpenEphemera(ctx, storage.Config{URL: a.cfg.Ephemera, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log, OnStatement: a.trip("ephemera")})
 	return err
+}
+
+// trip counts the round trips to a store, and tells whoever asked.
+func (a *App) trip(store string) func(context.Context, string) {
+	counter := a.metrics.trips.WithLabelValues(store)
+	return func(ctx context.Context, statement string) {
+		counter.Inc()
+		if a.cfg.OnStatement != nil {
+			a.cfg.OnStatement(ctx, statement)
+		}
+	}
 }
 
 func (a *App) openKeys(ctx context.Context) (err error) {
