@@ -208,6 +208,24 @@ func TestCheckDigitsFindAWrongDigit(t *testing.T) {
 // hundred is true when the sums of two numbers are 100 and 101 (or 0) beyond a whole: both write 00 (C1).
 func hundred(a, b string) bool { return a[9:] == "00" && b[9:] == "00" }
 
+func TestEveryTaxpayerHasOnePairOfCheckDigits(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ten := rapid.StringMatching(`[0-9]{10}`).Draw(t, "ten")
+		right := 0
+		for check := range 100 {
+			if inn, err := account.ParseINN(fmt.Sprintf("%s%02d", ten, check)); err == nil {
+				right++
+				if inn.Reveal()[:10] != ten {
+					t.Fatalf("%s is read as %s", ten, inn.Reveal())
+				}
+			}
+		}
+		if right != 1 {
+			t.Fatalf("%s has %d pairs", ten, right)
+		}
+	})
+}
+
 func FuzzParsersNeverPanic(f *testing.F) {
 	for _, seed := range []string{"", "+79123456789", "anna@example.ru", "112-233-445 95", "5.3.1990", "Иванова-Петрова", "0@\xff.0"} {
 		f.Add(seed)
