@@ -45,7 +45,6 @@ type TaskKind string
 const (
 	OwedNotice TaskKind = "notice" // Payload is a Notice; notify pays
 	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
-	OwedLogout TaskKind = "logout" // tell services that a session ended; op pays
 )
 
 // Notice is a message to a person on one channel.

@@ -118,7 +118,7 @@ func (s *Service) AddProof(ctx context.Context, session *Session, proofs []Proof
 	return cookie, nil
 }
 
-// EndSession ends one session by its public id. The services that know it are told. ErrNotFound when it is
+// EndSession ends one session by its public id. ErrNotFound when it is
 // not this person's.
 func (s *Service) EndSession(ctx context.Context, id ID, session string, o Origin) error {
 	all, err := s.Sessions(ctx, id)
@@ -146,9 +146,6 @@ func (s *Service) EndOtherSessions(ctx context.Context, id ID, keep string, o Or
 	return s.end(ctx, id, others, SessionsEnded, o)
 }
 
-// endedSession is the payload of an owed logout.
-type endedSession struct{ Session string }
-
 func (s *Service) end(ctx context.Context, id ID, sessions []string, kind EventKind, o Origin) error {
 	now := s.now()
 	for _, session := range sessions {
@@ -161,9 +158,6 @@ func (s *Service) end(ctx context.Context, id ID, sessions []string, kind EventK
 	}
 	return s.change(ctx, id, func(a *Account) error {
 		a.note(kind, now, o, "count", fmt.Sprint(len(sessions)))
-		for _, session := range sessions {
-			a.owe(OwedLogout, now, endedSession{session})
-		}
 		return nil
 	})
 }

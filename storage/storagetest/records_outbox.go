@@ -112,7 +112,7 @@ func leasedOnce(t *testing.T, b bench) {
 }
 
 func leasesInOrder(t *testing.T, b bench) {
-	for i, kind := range []account.TaskKind{account.OwedNotice, account.OwedCheck, account.OwedLogout, account.OwedNotice} {
+	for i, kind := range []account.TaskKind{account.OwedNotice, account.OwedCheck, "another", account.OwedNotice} {
 		must(t, b.Owe(t.Context(), account.Task{ID: fmt.Sprint(i), Kind: kind, DueAt: b.clock.Now().Add(-time.Duration(i) * time.Second)}))
 	}
 	tasks, err := b.Lease(t.Context(), []account.TaskKind{account.OwedNotice, account.OwedCheck}, b.clock.Now(), time.Minute, 2)
