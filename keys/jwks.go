@@ -111,7 +111,7 @@ func (r *Ring) Verify(ctx context.Context, token string, types ...string) ([]byt
 	}
 	head, rest, ok := strings.Cut(token, ".")
 	body, sig, ok2 := strings.Cut(rest, ".")
-	if !ok || !ok2 || strings.Contains(sig, ".") {
+	if !ok || !ok2 || strings.Contains(sig, ".") || strings.ContainsAny(token, "\r\n") { // base64 skips line breaks: one token, one spelling
 		return nil, fmt.Errorf("%w: not a compact JWS", ErrBadSignature)
 	}
 	header, err := parseHeader(head)
@@ -166,10 +166,11 @@ func (r *Ring) find(ctx context.Context, kid string) *ringKey {
 	}
 	now := r.cfg.Now().UnixNano()
 	last := r.lastMiss.Load()
-	if now-last < int64(missRefresh) || !r.lastMiss.CompareAndSwap(last, now) {
+	recent := now >= last && now-last < int64(missRefresh)
+	if recent || !r.lastMiss.CompareAndSwap(last, now) {
 		return nil
 	}
-	if err := r.reload(ctx); err != nil {
+	if _, err := r.reload(ctx); err != nil {
 		r.cfg.Log.ErrorContext(ctx, "reading the signing keys for an unknown kid", "error", err)
 	}
 	return r.view.Load().keys[kid]

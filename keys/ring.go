@@ -14,11 +14,12 @@ import (
 // Defaults of a ring, each with its reason.
 const (
 	defaultRotateEvery = 90 * 24 * time.Hour
-	defaultAhead       = 24 * time.Hour  // the next key is published a day before it signs: caches of a JWKS live shorter
-	defaultOverlap     = 25 * time.Hour  // a retired key stays published longer than any token that it signed lives
-	defaultRefresh     = 5 * time.Second // how soon a node sees another node's rotation
-	missRefresh        = 1 * time.Second // at most one look at the store per second for unknown kids
-	maxTokenBytes      = 16 << 10        // no token of ours is longer
+	defaultAhead       = 24 * time.Hour   // the next key is published a day before it signs: caches of a JWKS live shorter
+	defaultLead        = 10 * time.Minute // the same for a rotation by hand: longer than the five minutes for which /jwks may be kept
+	defaultOverlap     = 25 * time.Hour   // a retired key stays published longer than any token that it signed lives
+	defaultRefresh     = 5 * time.Second  // how soon a node sees another node's rotation
+	missRefresh        = 1 * time.Second  // at most one look at the store per second for unknown kids
+	maxTokenBytes      = 16 << 10         // no token of ours is longer
 )
 
 // Errors of a ring.
@@ -43,6 +44,7 @@ type RingConfig struct {
 	Algorithms  []Algorithm   // all four when empty
 	RotateEvery time.Duration // how long a key signs
 	Ahead       time.Duration // how long before it signs a key is published
+	Lead        time.Duration // the same for a key that is rotated in by hand
 	Overlap     time.Duration // how long after it signed last a key stays published
 	Refresh     time.Duration // how often the store is read
 	// Hardware returns the signer of a key whose private part is not in the store. May be nil.
@@ -89,7 +91,7 @@ func NewRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
-	}{{&cfg.RotateEvery, defaultRotateEvery}, {&cfg.Ahead, defaultAhead}, {&cfg.Overlap, defaultOverlap}, {&cfg.Refresh, defaultRefresh}} {
+	}{{&cfg.RotateEvery, defaultRotateEvery}, {&cfg.Ahead, defaultAhead}, {&cfg.Lead, defaultLead}, {&cfg.Overlap, defaultOverlap}, {&cfg.Refresh, defaultRefresh}} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
@@ -119,44 +121,40 @@ func (r *Ring) Run(ctx context.Context) error {
 
 // maintain reloads, and changes the store only when the schedule asks for it.
 func (r *Ring) maintain(ctx context.Context) error {
-	stored, err := r.cfg.Store.SigningKeys(ctx)
+	stored, err := r.reload(ctx)
 	if err != nil {
-		return fmt.Errorf("reading signing keys: %w", err)
+		return err
 	}
 	if due := r.due(stored); len(due) > 0 {
 		return r.rotate(ctx, due, false)
 	}
-	return r.load(stored)
+	return nil
 }
 
-// reload reads the store.
-func (r *Ring) reload(ctx context.Context) error {
-	stored, err := r.cfg.Store.SigningKeys(ctx)
-	if err != nil {
-		return fmt.Errorf("reading signing keys: %w", err)
-	}
-	return r.load(stored)
-}
-
-// load makes a view, reusing what was parsed before.
-func (r *Ring) load(stored []StoredKey) error {
+// reload reads the store and makes a view of it, reusing what was parsed before. One at a time from reading to
+// showing, so that an older reading never replaces a younger one.
+func (r *Ring) reload(ctx context.Context) ([]StoredKey, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	stored, err := r.cfg.Store.SigningKeys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading signing keys: %w", err)
+	}
 	before := r.view.Load()
 	view := &ringView{keys: make(map[string]*ringKey, len(stored))}
 	for _, s := range stored {
 		k, err := r.parse(s, before)
 		if err != nil {
-			return fmt.Errorf("signing key %s: %w", s.ID, err)
+			return nil, fmt.Errorf("signing key %s: %w", s.ID, err)
 		}
 		view.keys[s.ID] = k
 		view.sorted = append(view.sorted, k)
 	}
 	if err := view.publish(r.cfg.Now()); err != nil {
-		return err
+		return nil, err
 	}
 	r.view.Store(view)
-	return nil
+	return stored, nil
 }
 
 // current returns the key that signs with an algorithm now.

@@ -221,25 +221,57 @@ func TestManyNodesOnAnEmptyStoreMakeOneSetOfKeys(t *testing.T) {
 	}
 }
 
-func TestRotationByHandIsFollowedByTheOtherNodeAtOnce(t *testing.T) {
+func TestRotationByHandIsSeenEverywhereBeforeItSigns(t *testing.T) {
 	store, sealer, c := &memory{}, testSealer(t), newClock()
 	a, b := newRing(t, store, sealer, c), newRing(t, store, sealer, c)
 	old := signedBy(t, a)
 	if err := a.Rotate(t.Context(), keys.ES256); err != nil {
 		t.Fatal(err)
 	}
+	stored, _ := store.SigningKeys(t.Context())
+	fresh := stored[len(stored)-1].ID
+	if body, _ := a.JWKS(); !strings.Contains(string(body), fresh) || !strings.Contains(string(body), old) {
+		t.Error("the JWKS has not both keys at once")
+	}
+	if signedBy(t, a) != old {
+		t.Error("the fresh key signs while caches do not know it yet")
+	}
+	c.advance(11 * time.Minute)
 	token, err := a.Sign(t.Context(), keys.ES256, "at+jwt", []byte(`{}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if signedBy(t, a) == old {
+	if signedBy(t, a) != fresh {
 		t.Error("the old key still signs")
 	}
-	if _, err := b.Verify(t.Context(), token, "at+jwt"); err != nil {
+	if _, err := b.Verify(t.Context(), token, "at+jwt"); err != nil { // b has not looked at the store since
 		t.Errorf("the other node refuses the fresh key: %v", err)
 	}
 	if err := a.Rotate(t.Context(), "none"); !errors.Is(err, keys.ErrNoKey) {
 		t.Errorf("rotating an unknown algorithm: %v", err)
+	}
+}
+
+func TestRotatingTwiceAtOnceLeavesOneKeyThatSigns(t *testing.T) {
+	store, c := &memory{}, newClock()
+	r := newRing(t, store, testSealer(t), c, keys.ES256)
+	first := signedBy(t, r)
+	for range 2 {
+		if err := r.Rotate(t.Context(), keys.ES256); err != nil {
+			t.Fatal(err)
+		}
+		c.advance(time.Minute)
+	}
+	for minute := range 30 { // somebody signs at every moment, and it ends with the last one made
+		_ = signedBy(t, r)
+		if minute == 0 && signedBy(t, r) != first {
+			t.Error("the first key stopped before its successor signs")
+		}
+		c.advance(time.Minute)
+	}
+	stored, _ := store.SigningKeys(t.Context())
+	if len(stored) != 3 || signedBy(t, r) != stored[2].ID {
+		t.Errorf("%d keys, and not the last one signs", len(stored))
 	}
 }
 

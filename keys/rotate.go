@@ -22,8 +22,9 @@ import (
 // costs a sixth of one of 4096 bits.
 const rsaBits = 2048
 
-// Rotate makes a fresh key of the algorithm sign at once and retires the one before it. Tokens that it
-// signed verify until they end. Other nodes follow within their refresh, and at once when they meet the new kid.
+// Rotate publishes a fresh key of the algorithm at once and lets it sign after RingConfig.Lead, when no cache of the JWKS is
+// without it any more; the key before it retires then. Tokens that this one signed verify until they end. Other nodes
+// follow within their refresh, and at once when they meet the new kid.
 func (r *Ring) Rotate(ctx context.Context, alg Algorithm) error {
 	if !slices.Contains(r.cfg.Algorithms, alg) {
 		return fmt.Errorf("%w: %q", ErrNoKey, alg)
@@ -89,10 +90,12 @@ func (r *Ring) rotate(ctx context.Context, algs []Algorithm, force bool) error {
 	if err != nil {
 		return fmt.Errorf("storing signing keys: %w", err)
 	}
-	return r.reload(ctx)
+	_, err = r.reload(ctx)
+	return err
 }
 
-// succeed adds a key after the present one: at once when forced or when nothing signs, else when the present one's time is over.
+// succeed adds a key after the present one: at once when nothing signs, after the lead when forced, else when the present
+// one's time is over.
 func (r *Ring) succeed(stored []StoredKey, k StoredKey, force bool, now time.Time) []StoredKey {
 	k.ActiveFrom = now
 	for i, old := range stored {
@@ -100,7 +103,10 @@ func (r *Ring) succeed(stored []StoredKey, k StoredKey, force bool, now time.Tim
 			continue
 		}
 		end := old.ActiveFrom.Add(r.cfg.RotateEvery)
-		if force || end.Before(now) {
+		switch {
+		case force:
+			end = now.Add(r.cfg.Lead)
+		case end.Before(now):
 			end = now
 		}
 		if end.After(k.ActiveFrom) {

@@ -10,6 +10,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 )
 
 // ErrSealed says that a sealed value does not open: it was changed, belongs elsewhere, or its
@@ -68,6 +70,12 @@ func NewSealer(masters []MasterKey, index Secret) (*Sealer, error) {
 	s.index, err = hkdf.Key(sha256.New, []byte(index.Reveal()), nil, "vhod index v1", 32)
 	return s, err
 }
+
+// Format hides the keys under every verb.
+func (s *Sealer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+
+// LogValue hides the keys from slog.
+func (s *Sealer) LogValue() slog.Value { return slog.StringValue(hidden) }
 
 // Seal encrypts plain with AES-256-GCM under the current master key. The place (table, column, row)
 // is bound in: what was sealed for one place does not open in another. The form is one byte of

@@ -12,7 +12,7 @@ import (
 )
 
 func TestOldMasterKeyIsNotNeededAfterEverythingWasSealedAnew(t *testing.T) {
-	for name, url := range map[string]string{"SQLite": storagetest.SQLite(storagetest.InFile(t)), "PostgreSQL": storagetest.Postgres(t)} {
+	for name, url := range map[string]string{"SQLite": storagetest.InFile(t), "PostgreSQL": storagetest.Postgres(t)} {
 		t.Run(name, func(t *testing.T) {
 			ctx, clock, index := t.Context(), storagetest.NewClock(), keys.NewMasterKey()
 			old := keys.MasterKey{ID: "old", Key: keys.NewMasterKey()}
