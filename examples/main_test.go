@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -20,60 +19,42 @@ import (
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 
+	"github.com/vhod-id/vhod/examples/built"
 	"github.com/vhod-id/vhod/examples/inbox"
 	"github.com/vhod-id/vhod/storage/storagetest"
 )
 
 // stage is a running stand, as a stranger sees it: a process and its ports.
 type stage struct {
-	t     *testing.T
+	t     failer
 	base  int
 	data  string
 	table string // what it printed before ready
 }
 
-// binary builds the stand once for all tests.
-var binary = sync.OnceValues(func() (string, error) {
+// programs are built once for all tests.
+var programs = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "vhod-stand-test-")
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "stand")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, touchSources()
-})
-
-// touchSources looks at every file that the binary is made of, so that go test knows that a result of before
-// their last change is stale: it sees what a test opens, and not what a test builds.
-func touchSources() error {
-	for _, room := range []string{"account", "cmd", "examples", "keys", "login", "notify", "op", "storage", "templates"} {
-		err := filepath.WalkDir(filepath.Join("..", room), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() && d.Name() == "node_modules" {
-				return filepath.SkipDir
-			}
-			if err == nil && d.Type().IsRegular() {
-				_, err = os.Stat(path)
-			}
-			return err
-		})
-		if err != nil {
-			return err
+	for _, pkg := range []string{"./examples", "./cmd/vhod", "./examples/hello"} {
+		if _, err := built.Program("..", pkg, dir); err != nil {
+			return dir, err
 		}
 	}
-	return nil
-}
+	return dir, nil
+})
 
 func TestMain(m *testing.M) { storagetest.Main(tidy{m}) }
 
-// tidy removes the binary after the last test.
+// tidy removes the programs after the last test.
 type tidy struct{ *testing.M }
 
 func (t tidy) Run() int {
 	code := t.M.Run()
-	if path, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(path))
+	if dir, err := programs(); err == nil {
+		_ = os.RemoveAll(dir)
 	}
 	return code
 }
@@ -81,13 +62,13 @@ func (t tidy) Run() int {
 // start runs a stand until the test ends or stop is called.
 func start(t *testing.T, data string, flags ...string) (s *stage, stop func()) {
 	t.Helper()
-	path, err := binary()
+	dir, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
 	s = &stage{t: t, base: freeBlock(t), data: data}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	cmd := exec.CommandContext(ctx, path, append([]string{"-base-port", fmt.Sprint(s.base), "-data", data}, flags...)...)
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, "examples"), append([]string{"-base-port", fmt.Sprint(s.base), "-data", data}, flags...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	var complaints strings.Builder
 	cmd.Stderr = &complaints
@@ -466,11 +447,11 @@ func TestASilentRegistryIsWaitedFor(t *testing.T) {
 
 func TestTheSmallestClientGetsItsClaims(t *testing.T) {
 	s, _ := start(t, t.TempDir(), "-quiet")
-	hello := filepath.Join(t.TempDir(), "hello")
-	if out, err := exec.Command("go", "build", "-o", hello, "./hello").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	dir, err := programs()
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.Command(hello)
+	cmd := exec.Command(filepath.Join(dir, "hello"))
 	cmd.Env = append(os.Environ(), "VHOD_ISSUER="+s.at(0, ""), "VHOD_HOME="+s.at(10, ""))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -546,11 +527,11 @@ func TestTheStandWaitsForAProviderBesideIt(t *testing.T) {
 }
 
 func TestAnUnknownFlagIsRefused(t *testing.T) {
-	path, err := binary()
+	dir, err := programs()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.Command(path, "-nonsense").CombinedOutput(); err == nil || !strings.Contains(string(out), "nonsense") {
+	if out, err := exec.Command(filepath.Join(dir, "examples"), "-nonsense").CombinedOutput(); err == nil || !strings.Contains(string(out), "nonsense") {
 		t.Errorf("%v: %s", err, out)
 	}
 }

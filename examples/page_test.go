@@ -8,24 +8,33 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
-	"testing"
 	"time"
 
 	"golang.org/x/net/html"
 )
 
+// failer is a test, or one of many who work for it at once.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // browser is a browser without scripts: it follows links and submits forms.
 type browser struct {
-	t      *testing.T
+	t      failer
 	client *http.Client
 	url    *url.URL
 	page   string // data-page of the present page
 	text   string // its words
 	doc    *html.Node
 	trail  []string // the pages seen, oldest first
+
+	arrived func(page string) // hears of every page; may be nil
 }
 
-func newBrowser(t *testing.T) *browser {
+func newBrowser(t failer) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -65,6 +74,9 @@ func (b *browser) read(resp *http.Response, err error) {
 		b.page, b.text = attr(main, "data-page"), words(main)
 	}
 	b.trail = append(b.trail, b.page)
+	if b.arrived != nil {
+		b.arrived(b.page)
+	}
 }
 
 // want fails unless the browser is at this page.
@@ -137,11 +149,6 @@ func fill(form *html.Node, fields map[string]string) url.Values {
 	return values
 }
 
-// hasField reports whether the page asks for a field.
-func (b *browser) hasField(name string) bool {
-	return find(b.doc, func(n *html.Node) bool { return n.Data == "input" && attr(n, "name") == name }) != nil
-}
-
 func each(n *html.Node, f func(*html.Node)) {
 	if n.Type == html.ElementNode {
 		f(n)
@@ -194,7 +201,7 @@ func words(n *html.Node) string {
 }
 
 // getJSON reads an answer of the outside world.
-func getJSON(t *testing.T, address string, into any) {
+func getJSON(t failer, address string, into any) {
 	t.Helper()
 	resp, err := http.Get(address)
 	if err != nil {

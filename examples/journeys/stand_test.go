@@ -1,7 +1,6 @@
 package journeys_test
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,13 +8,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vhod-id/vhod/examples/built"
+	"github.com/vhod-id/vhod/storage/storagetest"
 )
 
 // bin is where TestMain builds the programs that the journeys run.
@@ -28,17 +28,22 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	bin = dir
-	for name, pkg := range map[string]string{"stand": "./examples", "vhod": "./cmd/vhod", "hello": "./examples/hello"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
-		build.Dir = filepath.Join("..", "..")
-		if out, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "building %s: %v\n%s", pkg, err, out)
+	for _, pkg := range []string{"./examples", "./cmd/vhod", "./examples/hello"} {
+		if _, err := built.Program(filepath.Join("..", ".."), pkg, dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 	}
-	code := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
+	storagetest.Main(tidy{m})
+}
+
+// tidy removes the programs after the last test.
+type tidy struct{ *testing.M }
+
+func (t tidy) Run() int {
+	code := t.M.Run()
+	_ = os.RemoveAll(bin)
+	return code
 }
 
 // stand is a running stand.
@@ -47,6 +52,9 @@ type stand struct {
 	base int
 	dir  string
 	out  string // what it printed before it was ready
+
+	records, ephemera string     // URLs, where they are not the embedded default
+	nodes             []*process // of vhod serve, where the provider runs beside the stand; their clock is the true one
 }
 
 // startStand runs the stand on free ports until the test ends.
@@ -54,63 +62,8 @@ func startStand(t *testing.T, flags ...string) *stand {
 	t.Helper()
 	s := &stand{t: t, base: freeBlock(t), dir: t.TempDir()}
 	args := append([]string{"-base-port", strconv.Itoa(s.base), "-data", s.dir}, flags...)
-	s.out = start(t, "ready", filepath.Join(bin, "stand"), args...)
+	s.out = start(t, "ready", filepath.Join(bin, "examples"), args...).printed
 	return s
-}
-
-// start runs a program until the test ends and returns what it printed up to the line that says it
-// is up. It is ended by its process id.
-func start(t *testing.T, up string, program string, args ...string) string {
-	t.Helper()
-	cmd := exec.Command(program, args...)
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr lockedBuffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("starting %s: %v", program, err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		done := make(chan error, 1)
-		go func() { done <- cmd.Wait() }()
-		select {
-		case <-done:
-		case <-time.After(30 * time.Second):
-			_ = cmd.Process.Kill()
-			t.Errorf("%s did not stop within 30 s of SIGTERM", filepath.Base(program))
-		}
-	})
-	lines := make(chan string)
-	go func() {
-		scan := bufio.NewScanner(stdout)
-		for scan.Scan() {
-			lines <- scan.Text()
-		}
-		close(lines)
-	}()
-	var printed strings.Builder
-	timeout := time.After(60 * time.Second)
-	for {
-		select {
-		case line, ok := <-lines:
-			if !ok {
-				t.Fatalf("%s ended before it was up:\n%s%s", program, printed.String(), stderr.String())
-			}
-			printed.WriteString(line + "\n")
-			if strings.TrimSpace(line) == up {
-				go func() {
-					for range lines { // keep the pipe empty
-					}
-				}()
-				return printed.String()
-			}
-		case <-timeout:
-			t.Fatalf("%s was not up within 60 s:\n%s%s", program, printed.String(), stderr.String())
-		}
-	}
 }
 
 // url returns an address of the stand: part 0 is the provider, 1 the portal, 2 and 3 the banks, 4 the outside world.
@@ -252,9 +205,12 @@ func (s *stand) in(t *testing.T) *stand {
 	return &copied
 }
 
-// now is the stand's clock.
+// now is the provider's clock.
 func (s *stand) now() time.Time {
 	s.t.Helper()
+	if len(s.nodes) > 0 {
+		return time.Now()
+	}
 	var clock struct {
 		Now time.Time `json:"now"`
 	}
@@ -262,10 +218,14 @@ func (s *stand) now() time.Time {
 	return clock.Now
 }
 
-// advance moves the stand's clock.
-func (s *stand) advance(by string) {
+// pass lets time pass: by moving the stand's clock, or truly where the provider has its own.
+func (s *stand) pass(d time.Duration) {
 	s.t.Helper()
-	resp, err := http.Post(s.url(4, "/clock"), "application/json", strings.NewReader(`{"advance":"`+by+`"}`))
+	if len(s.nodes) > 0 {
+		time.Sleep(d)
+		return
+	}
+	resp, err := http.Post(s.url(4, "/clock"), "application/json", strings.NewReader(`{"advance":"`+d.String()+`"}`))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -285,22 +245,35 @@ func (s *stand) startHello(t *testing.T) {
 	start(t, "open "+address, filepath.Join(bin, "hello"))
 }
 
-// written lists the files that the provider and the stand wrote: the log and the stores with their journals. The stand's own
+// written is all that the provider keeps and says, by where it stands: its log and its stores. The stand's own
 // configuration has the keys of its simulators and no person.
-func (s *stand) written() []string {
+func (s *stand) written() map[string]string {
 	s.t.Helper()
-	var files []string
+	found := map[string]string{}
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	for _, e := range entries {
 		if strings.Contains(e.Name(), ".db") || strings.HasSuffix(e.Name(), ".log") {
-			files = append(files, filepath.Join(s.dir, e.Name()))
+			text, err := os.ReadFile(filepath.Join(s.dir, e.Name()))
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			found[e.Name()] = string(text)
 		}
 	}
-	if len(files) < 2 {
-		s.t.Fatalf("%s has neither stores nor a log: %v", s.dir, files)
+	for i, node := range s.nodes {
+		found[fmt.Sprintf("the log of node %d", i+1)] = node.stderr.String()
+		if node.stderr.String() == "" {
+			s.t.Error("a node wrote no log")
+		}
 	}
-	return files
+	if s.records != "" {
+		found["a dump of the stores"] = storagetest.Dump(s.t, s.records, s.ephemera)
+	}
+	if len(found) < 2 {
+		s.t.Fatalf("%s has neither stores nor a log", s.dir)
+	}
+	return found
 }

@@ -28,7 +28,6 @@ var canaries = []string{
 func NothingLegible(t *testing.T, recordsURL, ephemeraURL string) {
 	b := newBench(t, recordsURL)
 	writeCanaries(t, b)
-	dump := b.dump(t)
 	e := openEphemera(t, ephemeraURL, b)
 	for _, c := range canaries {
 		must(t, e.Put(t.Context(), c, []byte(c), time.Hour))
@@ -37,10 +36,7 @@ func NothingLegible(t *testing.T, recordsURL, ephemeraURL string) {
 		_, err = e.Count(t.Context(), c, 3, time.Hour)
 		must(t, err)
 	}
-	dump += dumpEphemera(t, ephemeraURL)
-	if len(dump) < 4000 {
-		t.Fatalf("a dump of %d bytes is no dump", len(dump))
-	}
+	dump := Dump(t, recordsURL, ephemeraURL)
 	for _, c := range canaries {
 		if strings.Contains(dump, c) {
 			t.Errorf("the dump shows %q", c)
@@ -69,13 +65,23 @@ func writeCanaries(t *testing.T, b bench) {
 	must(t, b.CreateFamily(t.Context(), f))
 }
 
-// dump returns all that the database keeps, as its owner would see it.
-func (b bench) dump(t *testing.T) string {
+// Dump returns all that two stores keep, as whoever owns or steals the servers would see it. A dump
+// of next to nothing fails the test, and so does a key of Redis without an end.
+func Dump(t *testing.T, recordsURL, ephemeraURL string) string {
 	t.Helper()
-	db := b.raw(t)
+	dump := dumpRecords(t, recordsURL) + dumpEphemera(t, ephemeraURL)
+	if len(dump) < 4000 {
+		t.Fatalf("a dump of %d bytes is no dump", len(dump))
+	}
+	return dump
+}
+
+func dumpRecords(t *testing.T, url string) string {
+	t.Helper()
+	db := raw(t, url)
 	tables := `SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()`
 	var out strings.Builder
-	if path, ok := strings.CutPrefix(b.url, "sqlite://"); ok {
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
 		tables = `SELECT name FROM sqlite_master WHERE type = 'table'`
 		out.WriteString(fileBytes(t, path) + fileBytes(t, path+"-wal"))
 	}

@@ -63,7 +63,7 @@ func nodesShare(t *testing.T, b bench) {
 // newerSchema is what a node of the release before sees while the next one is rolled out: a migration
 // that it does not know, and a column that it does not write.
 func newerSchema(t *testing.T, b bench) {
-	db := b.raw(t)
+	db := raw(t, b.url)
 	for _, statement := range []string{
 		`ALTER TABLE accounts ADD COLUMN added_later TEXT NOT NULL DEFAULT ''`,
 		`CREATE TABLE added_later (id TEXT PRIMARY KEY)`,

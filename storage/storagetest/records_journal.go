@@ -107,11 +107,11 @@ func longJournal(t *testing.T, b bench, phone string) account.ID {
 	return a.ID
 }
 
-// raw opens the database beside the store, as its owner could.
-func (b bench) raw(t *testing.T) *sql.DB {
+// raw opens a database beside its store, as its owner could.
+func raw(t *testing.T, url string) *sql.DB {
 	t.Helper()
-	driver, name := "pgx", b.url
-	if path, ok := strings.CutPrefix(b.url, "sqlite://"); ok {
+	driver, name := "pgx", url
+	if path, ok := strings.CutPrefix(url, "sqlite://"); ok {
 		driver, name = "sqlite", "file:"+path+"?_pragma=busy_timeout(10000)"
 	}
 	db, err := sql.Open(driver, name)
@@ -122,7 +122,7 @@ func (b bench) raw(t *testing.T) *sql.DB {
 
 func (b bench) tamper(t *testing.T, statement string, args ...any) {
 	t.Helper()
-	result, err := b.raw(t).ExecContext(t.Context(), statement, args...)
+	result, err := raw(t, b.url).ExecContext(t.Context(), statement, args...)
 	must(t, err)
 	if n, err := result.RowsAffected(); n == 0 || err != nil {
 		t.Fatalf("tampering touched nothing: %v", err)
