@@ -103,7 +103,7 @@ func TestGoOIDCSignsInFromDiscoveryAlone(t *testing.T) {
 		codes <- r.URL.Query().Get("code")
 	}))
 	verifier := oauth2.GenerateVerifier()
-	signInAs(t, s, s.registered("totp"), config.AuthCodeURL("a-state", oauth2.S256ChallengeOption(verifier), oidc.Nonce("a-nonce")), "callback")
+	c := signInAs(t, s, s.registered("totp"), config.AuthCodeURL("a-state", oauth2.S256ChallengeOption(verifier), oidc.Nonce("a-nonce")), "callback")
 	code := <-codes
 
 	tokens, err := config.Exchange(ctx, code, oauth2.VerifierOption(verifier))
@@ -143,6 +143,10 @@ func TestGoOIDCSignsInFromDiscoveryAlone(t *testing.T) {
 	invalidGrant(t, "its successor", err)
 	_, err = config.Exchange(ctx, code, oauth2.VerifierOption(verifier))
 	invalidGrant(t, "a replayed code", err)
+	c.secrets = map[string]string{
+		"code": code, "verifier": verifier, "ID token": raw, "access token": tokens.AccessToken, "refresh token": tokens.RefreshToken,
+		"second access token": fresh.AccessToken, "second refresh token": fresh.RefreshToken,
+	}
 }
 
 func invalidGrant(t *testing.T, what string, err error) {
