@@ -304,3 +304,16 @@ func TestBackupCodeWorksOnceEvenFiftyAtOnce(t *testing.T) {
 		t.Errorf("a code of the old set: %v", err)
 	}
 }
+
+func TestRightGuessesNeverAddUp(t *testing.T) {
+	h := newHouse(t)
+	h.anna()
+	for i := range 250 { // from home again and again, and from a new address each day
+		for _, o := range []account.Origin{home, from(fmt.Sprintf("198.%d.%d.9", 18+i/200, i%200))} {
+			if _, err := h.VerifyPassword(t.Context(), annas, goodPassword, o); err != nil {
+				t.Fatalf("sign-in %d: %v", i+1, err)
+			}
+		}
+		h.clock.Advance(time.Hour)
+	}
+}

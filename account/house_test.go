@@ -94,6 +94,20 @@ func (e *countedEphemera) Count(ctx context.Context, key string, by int64, windo
 	return e.Ephemera.Count(ctx, key, by, window)
 }
 
+func (e *countedEphemera) GetAll(ctx context.Context, keys ...string) ([][]byte, error) {
+	if err := e.try(); err != nil {
+		return nil, err
+	}
+	return e.Ephemera.GetAll(ctx, keys...)
+}
+
+func (e *countedEphemera) CountAll(ctx context.Context, window time.Duration, counts ...account.Increment) ([]int64, error) {
+	if err := e.try(); err != nil {
+		return nil, err
+	}
+	return e.Ephemera.CountAll(ctx, window, counts...)
+}
+
 // playedRegistries answers by the grades that a test sets; what is not set matches.
 type playedRegistries struct {
 	mu     sync.Mutex

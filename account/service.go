@@ -78,8 +78,13 @@ func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Milli
 
 // change runs a change of an account and has what it owes paid at once.
 func (s *Service) change(ctx context.Context, id ID, change func(*Account) error) error {
+	return s.changeBy(func(change func(*Account) error) error { return s.cfg.Store.Update(ctx, id, change) }, change)
+}
+
+// changeBy changes an account by a write of the store, and wakes who pays what it owes.
+func (s *Service) changeBy(write func(change func(*Account) error) error, change func(*Account) error) error {
 	owes := false
-	err := s.cfg.Store.Update(ctx, id, func(a *Account) error {
+	err := write(func(a *Account) error {
 		err := change(a)
 		owes = len(a.owed) > 0
 		return err

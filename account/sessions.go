@@ -56,15 +56,13 @@ func (s *Service) OpenSession(ctx context.Context, id ID, proofs []Proof, shared
 		ID: keys.RandomID(), Hash: keys.Hash(cookie), AccountID: id, CreatedAt: now, SeenAt: now,
 		ExpiresAt: now.Add(life), Proofs: truncated(proofs), Origin: o, Shared: shared,
 	}
-	if err := s.cfg.Sessions.CreateSession(ctx, session); err != nil {
-		return "", nil, fmt.Errorf("opening a session: %w", err)
-	}
-	err = s.change(ctx, id, func(a *Account) error {
+	write := func(change func(*Account) error) error { return s.cfg.Sessions.CreateSession(ctx, session, change) }
+	err = s.changeBy(write, func(a *Account) error {
 		a.note(SignedIn, now, o, "method", methods(proofs), "session", session.ID)
 		return nil
 	})
 	if err != nil {
-		return "", nil, fmt.Errorf("noting a sign-in: %w", err)
+		return "", nil, fmt.Errorf("opening a session: %w", err)
 	}
 	return cookie, session, nil
 }

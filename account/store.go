@@ -31,7 +31,8 @@ type Store interface {
 
 // SessionStore keeps sign-on sessions. A session is found by the hash of its cookie.
 type SessionStore interface {
-	CreateSession(ctx context.Context, s *Session) error
+	// CreateSession stores a new session and changes its account, both or neither.
+	CreateSession(ctx context.Context, s *Session, change func(*Account) error) error
 	// SessionByHash returns the session and its account by one round trip, or ErrNotFound. It does
 	// not judge: an ended session is returned with its EndedAt.
 	SessionByHash(ctx context.Context, hash string) (*Session, *Account, error)
@@ -73,6 +74,16 @@ type Ephemera interface {
 	Once(ctx context.Context, key string, ttl time.Duration) (first bool, err error)
 	// Count adds by (0 to read) to a counter that ends window after its first addition, and returns the sum.
 	Count(ctx context.Context, key string, by int64, window time.Duration) (sum int64, err error)
+	// GetAll is Get of several keys by one round trip; a value is nil where there is none.
+	GetAll(ctx context.Context, keys ...string) (values [][]byte, err error)
+	// CountAll is Count of several keys by one round trip. Each is at once by itself, not all together.
+	CountAll(ctx context.Context, window time.Duration, counts ...Increment) (sums []int64, err error)
+}
+
+// Increment is one of several counts: By is added to the counter Key, 0 to read it.
+type Increment struct {
+	Key string
+	By  int64
 }
 
 // Registries asks the state registries about an application. account/registry satisfies it over HTTP.

@@ -21,7 +21,9 @@ const (
 	addressMost     = 60
 	networkMost     = 600
 	knownAddressFor = 30 * 24 * time.Hour
-	retryWhole      = time.Hour // what is said when the account as a whole is at its limit
+	knownExact      = 24 * time.Hour // how exactly the last visit is known; spares a write per sign-in
+	roundSpare      = 4              // guesses of a round that are not worth a new one
+	retryWhole      = time.Hour      // what is said when the account as a whole is at its limit
 )
 
 // guessed is what may be guessed, and the limit of the account as a whole.
@@ -55,10 +57,19 @@ func newLimiter(store Ephemera, now func() time.Time) *limiter {
 
 // count adds to a counter and reports the sum, doubled when only this process counts.
 func (l *limiter) count(ctx context.Context, key string, by int64, window time.Duration) int64 {
-	if n, err := l.store.Count(ctx, key, by, window); err == nil {
-		return n
+	return l.countAll(ctx, window, Increment{key, by})[0]
+}
+
+// countAll is count of several, by one round trip.
+func (l *limiter) countAll(ctx context.Context, window time.Duration, counts ...Increment) []int64 {
+	if sums, err := l.store.CountAll(ctx, window, counts...); err == nil {
+		return sums
 	}
-	return 2 * l.local.add(key, by, window, l.now())
+	sums := make([]int64, len(counts))
+	for i, c := range counts {
+		sums[i] = 2 * l.local.add(c.Key, c.By, window, l.now())
+	}
+	return sums
 }
 
 // localCounts stand in while the ephemera are away.
@@ -109,7 +120,10 @@ type try struct {
 	// Set by admit.
 	round string // changes with every right answer
 	known bool   // the owner came from this address before
-	n     int64  // guesses of the pair in the window, this one included
+	// knownAt is when that was noted last.
+	knownAt time.Time
+	n       int64 // guesses of the pair in the window, this one included
+	sum     int64 // guesses at the account as a whole in its window, this one included
 }
 
 // tryOf makes a try. Typed is the keyed hash of an identifier; whole is the account, or typed when it is nobody's.
@@ -158,36 +172,42 @@ func prefixes(a netip.Addr) (address, network string) {
 // made; a ThrottledError says when the next may. Known and unknown accounts cost the same calls.
 func (l *limiter) admit(ctx context.Context, t *try) error {
 	now := l.now()
-	if raw, ok, err := l.store.Get(ctx, t.waitKey()); err == nil && ok && len(raw) == 8 {
-		until := time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).UTC()
-		if now.Before(until) {
+	if past, err := l.store.GetAll(ctx, t.waitKey(), t.roundKey(), t.knownKey()); err == nil {
+		if until := moment(past[0]); now.Before(until) {
 			return ThrottledError{t.what, until}
 		}
+		t.round, t.known, t.knownAt = string(past[1]), past[2] != nil, moment(past[2])
 	}
-	if round, ok, err := l.store.Get(ctx, t.roundKey()); err == nil && ok {
-		t.round = string(round)
-	}
-	if _, known, err := l.store.Get(ctx, t.knownKey()); err == nil {
-		t.known = known
-	}
-	if t.n = l.count(ctx, t.pairKey(), 1, tryWindow); t.n > tryMost {
+	sums := l.countAll(ctx, tryWindow, Increment{t.pairKey(), 1}, Increment{t.addressKey(), 0}, Increment{t.networkKey(), 0})
+	if t.n = sums[0]; t.n > tryMost {
 		return ThrottledError{t.what, now.Add(tryWindow)}
 	}
-	if l.count(ctx, t.wholeKey(), 1, t.window) > t.most {
+	// Counted only now: who is at their own limit does not use up the account's.
+	if t.sum = l.count(ctx, t.wholeKey(), 1, t.window); t.sum > t.most {
 		return ThrottledError{t.what, now.Add(retryWhole)}
 	}
-	if t.address != "none" && (l.count(ctx, t.addressKey(), 0, tryWindow) >= addressMost ||
-		l.count(ctx, t.networkKey(), 0, tryWindow) >= networkMost) {
+	if t.address != "none" && (sums[1] >= addressMost || sums[2] >= networkMost) {
 		return ThrottledError{t.what, now.Add(tryWindow)}
 	}
 	return nil
 }
 
+// moment reads a time that a key keeps; the zero time for anything else.
+func moment(raw []byte) time.Time {
+	if len(raw) != 8 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(raw))).UTC()
+}
+
+func momentBytes(at time.Time) []byte {
+	return binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))
+}
+
 // failed sets the wait before the next guess and counts against the address.
 func (l *limiter) failed(ctx context.Context, t *try) {
 	if t.address != "none" {
-		l.count(ctx, t.addressKey(), 1, tryWindow)
-		l.count(ctx, t.networkKey(), 1, tryWindow)
+		l.countAll(ctx, tryWindow, Increment{t.addressKey(), 1}, Increment{t.networkKey(), 1})
 	}
 	if t.n < tryFree {
 		return
@@ -196,18 +216,22 @@ func (l *limiter) failed(ctx context.Context, t *try) {
 	if t.n < tryMost {
 		wait = tryFirstWait << (t.n - tryFree)
 	}
-	until := binary.BigEndian.AppendUint64(nil, uint64(l.now().Add(wait).UnixMilli()))
-	_ = l.store.Put(ctx, t.waitKey(), until, wait) // without it the counters above still hold
+	_ = l.store.Put(ctx, t.waitKey(), momentBytes(l.now().Add(wait)), wait) // without it the counters above still hold
 }
 
-// succeeded remembers that the owner comes from here and begins a new round. Where a round does not begin the account's
+// succeeded remembers that the owner comes from here and begins a new round, unless the present one has hardly begun:
+// the few right guesses that it holds then are near no limit. Where a round does not begin the account's
 // count anew, the right guess is taken back out of it.
 func (l *limiter) succeeded(ctx context.Context, t *try) {
 	if !t.consecutive {
 		l.count(ctx, t.wholeKey(), -1, t.window)
 	}
-	_ = l.store.Put(ctx, t.knownKey(), []byte{1}, knownAddressFor)
-	l.begin(ctx, t)
+	if now := l.now(); now.Sub(t.knownAt) >= knownExact {
+		_ = l.store.Put(ctx, t.knownKey(), momentBytes(now), knownAddressFor)
+	}
+	if t.n > roundSpare || t.sum > roundSpare {
+		l.begin(ctx, t)
+	}
 }
 
 // withdraw takes a guess back that was not judged: the hasher was busy.

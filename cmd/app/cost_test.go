@@ -46,6 +46,7 @@ func (s *trips) take() []string {
 // node is the whole product with a person who is signed in and a client that they agreed to.
 type node struct {
 	testing.TB
+	phone  string
 	app    *app.App
 	cookie string
 	trips  *trips
@@ -82,8 +83,9 @@ func newNode(t testing.TB, change func(*app.Config)) *node {
 	check(err)
 	now := time.Now()
 	scopes := []string{"openid", "email", "offline_access"}
-	person, err := n.app.Accounts().Import(ctx, account.Import{Reason: "test", Account: account.Account{Level: account.Verified, Lang: "ru",
-		Phone:  account.Contact{Value: fmt.Sprintf("+7912%07d", now.UnixNano()%1e7), ConfirmedAt: now},
+	n.phone = fmt.Sprintf("+7912%07d", now.UnixNano()%1e7)
+	person, err := n.app.Accounts().Import(ctx, account.Import{Reason: "test", Password: password, Account: account.Account{Level: account.Verified, Lang: "ru",
+		Phone:  account.Contact{Value: n.phone, ConfirmedAt: now},
 		Email:  account.Contact{Value: fmt.Sprintf("p%d@mail.example", now.UnixNano()), ConfirmedAt: now},
 		Grants: []account.Grant{{ClientID: "web", Scopes: scopes, Since: now.Add(-time.Hour), GrantedAt: now}}}})
 	check(err)
@@ -93,6 +95,8 @@ func newNode(t testing.TB, change func(*app.Config)) *node {
 	n.trips.take()
 	return n
 }
+
+const password = "Тихая-Гавань7 у моря"
 
 const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 
@@ -107,17 +111,56 @@ func (n *node) serve(r *http.Request) *httptest.ResponseRecorder {
 // code asks for a code with the session's cookie: nobody has to act.
 func (n *node) code() string {
 	n.Helper()
-	sum := sha256.Sum256([]byte(verifier))
-	q := url.Values{"client_id": {"web"}, "redirect_uri": {"https://rp.example/cb"}, "response_type": {"code"}, "scope": {"openid email offline_access"},
-		"state": {"s"}, "nonce": {"n"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
-	r := httptest.NewRequest(http.MethodGet, "/authorize?"+q.Encode(), nil)
+	r := n.authorize()
 	r.AddCookie(&http.Cookie{Name: "vhod-session", Value: n.cookie})
-	w := n.serve(r)
+	return n.codeOf(n.serve(r))
+}
+
+func (n *node) codeOf(w *httptest.ResponseRecorder) string {
+	n.Helper()
 	back, err := url.Parse(w.Header().Get("Location"))
 	if err != nil || back.Query().Get("code") == "" {
 		n.Fatalf("no code: %d %s", w.Code, w.Header().Get("Location"))
 	}
 	return back.Query().Get("code")
+}
+
+func (n *node) authorize() *http.Request {
+	sum := sha256.Sum256([]byte(verifier))
+	q := url.Values{"client_id": {"web"}, "redirect_uri": {"https://rp.example/cb"}, "response_type": {"code"}, "scope": {"openid email offline_access"},
+		"state": {"s"}, "nonce": {"n"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}
+	return httptest.NewRequest(http.MethodGet, "/authorize?"+q.Encode(), nil)
+}
+
+// visitor is a browser that signs in.
+type visitor struct {
+	*node
+	cookies map[string]string
+	at      string // where the last answer sent it
+}
+
+func (v *visitor) send(r *http.Request) *httptest.ResponseRecorder {
+	v.Helper()
+	for name, value := range v.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	w := v.serve(r)
+	for _, c := range w.Result().Cookies() {
+		v.cookies[c.Name] = c.Value
+	}
+	if v.at = w.Header().Get("Location"); w.Code != http.StatusOK && w.Code != http.StatusSeeOther {
+		v.Fatalf("%s: %d %s", r.URL.Path, w.Code, w.Body)
+	}
+	return w
+}
+
+func (v *visitor) follow() { v.send(httptest.NewRequest(http.MethodGet, v.at, nil)) }
+
+func (v *visitor) fill(page, field, value string) *httptest.ResponseRecorder {
+	v.Helper()
+	r := httptest.NewRequest(http.MethodPost, page, strings.NewReader(url.Values{field: {value}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return v.send(r)
 }
 
 // post sends a form as a client and returns the answer.
@@ -182,6 +225,7 @@ func TestRequestsCostNoMoreRoundTripsThanPromised(t *testing.T) {
 			n := newNode(t, on)
 			var code string
 			var tokens map[string]string
+			v, page := &visitor{node: n, cookies: map[string]string{}}, ""
 			for _, row := range []struct {
 				what              string
 				records, ephemera int
@@ -192,6 +236,12 @@ func TestRequestsCostNoMoreRoundTripsThanPromised(t *testing.T) {
 				{"client credentials", 0, 0, func() {
 					n.post("/token", "machine", url.Values{"grant_type": {"client_credentials"}, "scope": {"api"}})
 				}},
+				{"authorize, a stranger", 0, 2, func() { v.send(n.authorize()) }},
+				{"the page identify", 0, 2, func() { page = v.at; v.follow() }},
+				{"identify", 0, 4, func() { v.fill(page, "identifier", n.phone) }},
+				{"the page password", 0, 2, func() { page = v.at; v.follow() }},
+				{"password, first time", 7, 9, func() { code = n.codeOf(v.fill(page, "password", password)) }},
+				{"its code exchange", 1, 1, func() { n.exchange(code) }},
 				{"authorize, signed in", 1, 1, func() { code = n.code() }},
 				{"code exchange", 1, 1, func() { tokens = n.exchange(code) }},
 				{"userinfo", 1, 0, func() { n.userinfo(tokens["access_token"]) }},

@@ -1,6 +1,6 @@
 // Package ephemera keeps what expires: codes, tries, limits, sign-in attempts, seen proofs.
 //
-// Five verbs over SQLite (the default, so that limits survive a restart) or Redis (for several nodes).
+// A few verbs over SQLite (the default, so that limits survive a restart) or Redis (for several nodes).
 // Keys are kept as keyed hashes and values sealed, so that a dump tells nothing. Expiry follows the
 // configured clock; Redis is also told a time to live, by which it forgets what nobody asks for.
 package ephemera
@@ -38,14 +38,21 @@ type Store struct {
 
 var _ account.Ephemera = (*Store)(nil)
 
-// engine is the five verbs over hashed keys and sealed values, each in one round trip. Times are of
+// increment is one of several counts, under its hashed key.
+type increment struct {
+	key string
+	by  int64
+}
+
+// engine is the verbs over hashed keys and sealed values, each in one round trip. Times are of
 // the configured clock, in milliseconds: Redis counts in them.
 type engine interface {
 	put(ctx context.Context, key string, value []byte, now, until int64) error
 	get(ctx context.Context, key string, now int64) ([]byte, bool, error)
 	take(ctx context.Context, key string, now int64) ([]byte, bool, error)
 	once(ctx context.Context, key string, now, until int64) (bool, error)
-	count(ctx context.Context, key string, by, now, until int64) (int64, error)
+	getAll(ctx context.Context, keys []string, now int64) ([][]byte, error)
+	countAll(ctx context.Context, counts []increment, now, until int64) ([]int64, error)
 	ping(ctx context.Context) error
 	close() error
 }
@@ -126,15 +133,47 @@ func (s *Store) Once(ctx context.Context, key string, ttl time.Duration) (first 
 // Count adds by (0 to read) to a counter that ends window after its first addition, and returns the
 // sum. The sum itself is kept in the clear: a number under a hashed key.
 func (s *Store) Count(ctx context.Context, key string, by int64, window time.Duration) (sum int64, err error) {
+	sums, err := s.CountAll(ctx, window, account.Increment{Key: key, By: by})
+	if err != nil {
+		return 0, err
+	}
+	return sums[0], nil
+}
+
+// CountAll is Count of several keys by one round trip. Each is at once by itself, not all together.
+func (s *Store) CountAll(ctx context.Context, window time.Duration, counts ...account.Increment) (sums []int64, err error) {
 	if window < time.Millisecond {
-		return 0, errTTL
+		return nil, errTTL
 	}
 	s.tell(ctx, "count")
 	now, until := s.span(window)
-	if sum, err = s.engine.count(ctx, s.hash("count", key), by, now, until); err != nil {
-		return 0, fmt.Errorf("counting ephemera: %w", err)
+	hashed := make([]increment, len(counts))
+	for i, c := range counts {
+		hashed[i] = increment{s.hash("count", c.Key), c.By}
 	}
-	return sum, nil
+	if sums, err = s.engine.countAll(ctx, hashed, now, until); err != nil {
+		return nil, fmt.Errorf("counting ephemera: %w", err)
+	}
+	return sums, nil
+}
+
+// GetAll is Get of several keys by one round trip; a value is nil where there is none.
+func (s *Store) GetAll(ctx context.Context, keys ...string) (values [][]byte, err error) {
+	s.tell(ctx, "get")
+	now, hashes := s.now(), make([]string, len(keys))
+	for i, key := range keys {
+		hashes[i] = s.hash("value", key)
+	}
+	all, err := s.engine.getAll(ctx, hashes, now)
+	if err != nil {
+		return nil, fmt.Errorf("reading ephemera: %w", err)
+	}
+	for i, sealed := range all {
+		if all[i], _, err = s.open(hashes[i], now, sealed, sealed != nil, nil); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
 }
 
 // Ping asks the engine one trivial question: readiness.

@@ -105,8 +105,48 @@ func (e *redisEngine) once(ctx context.Context, key string, now, until int64) (b
 	return n == 1, err
 }
 
-func (e *redisEngine) count(ctx context.Context, key string, by, now, until int64) (int64, error) {
-	return countScript.Run(ctx, e.client, []string{e.prefix + key}, now, until, by).Int64()
+// getAll is a pipeline and no MGET, whose keys a cluster would want on one node.
+func (e *redisEngine) getAll(ctx context.Context, keys []string, _ int64) ([][]byte, error) {
+	replies := make([]*redis.StringCmd, len(keys))
+	_, _ = e.client.Pipelined(ctx, func(p redis.Pipeliner) error { // each reply has its own error
+		for i, key := range keys {
+			replies[i] = p.Get(ctx, e.prefix+key)
+		}
+		return nil
+	})
+	values := make([][]byte, len(keys))
+	for i, reply := range replies {
+		var err error
+		if values[i], _, err = found(reply); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+func (e *redisEngine) countAll(ctx context.Context, counts []increment, now, until int64) ([]int64, error) {
+	if len(counts) == 1 {
+		sum, err := countScript.Run(ctx, e.client, []string{e.prefix + counts[0].key}, now, until, counts[0].by).Int64()
+		return []int64{sum}, err
+	}
+	replies := make([]*redis.Cmd, len(counts))
+	_, _ = e.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, c := range counts {
+			replies[i] = countScript.EvalSha(ctx, p, []string{e.prefix + c.key}, now, until, c.by)
+		}
+		return nil
+	})
+	sums := make([]int64, len(counts))
+	for i, reply := range replies {
+		if redis.HasErrorPrefix(reply.Err(), "NOSCRIPT") { // a Redis that started anew learns the script by this
+			reply = countScript.Run(ctx, e.client, []string{e.prefix + counts[i].key}, now, until, counts[i].by)
+		}
+		var err error
+		if sums[i], err = reply.Int64(); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
 }
 
 func (e *redisEngine) ping(ctx context.Context) error { return e.client.Ping(ctx).Err() }

@@ -166,6 +166,28 @@ func (e *sqliteEngine) count(ctx context.Context, key string, by, now, until int
 	return sum, err
 }
 
+func (e *sqliteEngine) getAll(ctx context.Context, keys []string, now int64) ([][]byte, error) {
+	values := make([][]byte, len(keys))
+	for i, key := range keys {
+		var err error
+		if values[i], _, err = e.get(ctx, key, now); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
+func (e *sqliteEngine) countAll(ctx context.Context, counts []increment, now, until int64) ([]int64, error) {
+	sums := make([]int64, len(counts))
+	for i, c := range counts {
+		var err error
+		if sums[i], err = e.count(ctx, c.key, c.by, now, until); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
 func (e *sqliteEngine) ping(ctx context.Context) error { return e.read.PingContext(ctx) }
 
 func (e *sqliteEngine) close() error {

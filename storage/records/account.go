@@ -13,9 +13,6 @@ import (
 	"github.com/vhod-id/vhod/account"
 )
 
-// errVersion says that another change of the account came between; the change runs again.
-var errVersion = errors.New("account changed meanwhile")
-
 // accountColumns are those from which an account is read: row.account.
 const accountColumns = `a.id, a.version, a.sealed`
 
@@ -36,17 +33,17 @@ type accountRow struct {
 func (r *accountRow) into() []any { return []any{&r.id, &r.version, &r.sealed} }
 
 func (s *Store) openAccount(r accountRow) (*account.Account, journalHead, error) {
+	var in sealedAccount
 	plain, err := s.sealer.Open(accountPlace(r.id), r.sealed)
 	if err != nil {
-		return nil, journalHead{}, fmt.Errorf("account %s: %w", r.id, err)
+		return nil, in.Head, fmt.Errorf("account %s: %w", r.id, err)
 	}
-	var in sealedAccount
 	if err := json.Unmarshal(plain, &in); err != nil {
-		return nil, journalHead{}, fmt.Errorf("account %s does not decode", r.id) // the error may quote it
+		return nil, in.Head, fmt.Errorf("account %s does not decode", r.id) // the error may quote it
 	}
 	a, err := account.Decode(in.Person)
 	if err != nil {
-		return nil, journalHead{}, fmt.Errorf("account %s does not decode", r.id)
+		return nil, in.Head, fmt.Errorf("account %s does not decode", r.id)
 	}
 	a.ID, a.Version = r.id, r.version
 	return a, in.Head, nil
@@ -87,7 +84,7 @@ func (s *Store) Create(ctx context.Context, a *account.Account) error {
 		if err != nil {
 			return err
 		}
-		if err := s.claim(ctx, tx, a.ID, s.identifiersOf(a)); err != nil {
+		if err := s.claim(ctx, tx, a.ID, s.hashed(a.Identifiers())); err != nil {
 			return err
 		}
 		return s.append(ctx, tx, a.ID, lines, tasks)
@@ -118,29 +115,27 @@ func (s *Store) oneAccount(ctx context.Context, statement string, args ...any) (
 	return s.viewAccount(r)
 }
 
-// Update is the only write to an account; see account.Store. The row is read, changed and written
-// under its version; when another change came between, the closure runs again on fresh state.
+// Update is the only write to an account; see account.Store. The row is locked, changed and written.
 func (s *Store) Update(ctx context.Context, id account.ID, change func(*account.Account) error) error {
-	const tries = 20
-	statement := `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1`
-	for try := 1; ; try++ {
-		err := s.db.inTx(ctx, func(tx runner) error { return s.update(ctx, tx, statement, id, change) })
-		if !errors.Is(err, errVersion) {
-			return doing(err, "updating account")
+	return s.updateWith(ctx, id, change, nil)
+}
+
+// updateWith is Update with further statements in its transaction; also may be nil.
+func (s *Store) updateWith(ctx context.Context, id account.ID, change func(*account.Account) error, also func(tx runner) error) error {
+	return doing(s.db.inTx(ctx, func(tx runner) error {
+		if err := s.update(ctx, tx, id, change); err != nil || also == nil {
+			return err
 		}
-		if try == tries {
-			return account.ErrConflict
-		}
-		statement = `SELECT ` + accountColumns + ` FROM accounts a WHERE a.id = $1` + s.db.dialect.forUpdate
-	}
+		return also(tx)
+	}), "updating account")
 }
 
 // closureError carries an error of the closure through unwrapped.
 type closureError struct{ error }
 
-func (s *Store) update(ctx context.Context, tx runner, statement string, id account.ID, change func(*account.Account) error) error {
+func (s *Store) update(ctx context.Context, tx runner, id account.ID, change func(*account.Account) error) error {
 	var r accountRow
-	err := tx.row(ctx, statement, id).Scan(r.into()...)
+	err := tx.row(ctx, `SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`+s.db.dialect.forUpdate, id).Scan(r.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.ErrNotFound
 	}
@@ -151,58 +146,72 @@ func (s *Store) update(ctx context.Context, tx runner, statement string, id acco
 	if err != nil {
 		return err
 	}
-	held := s.identifiersOf(a)
-	before, err := account.Encode(a)
-	if err != nil {
-		return err
-	}
+	held := a.Identifiers()
 	if err := change(a); err != nil {
 		return closureError{err}
 	}
 	events, tasks := a.Drain()
-	after, err := account.Encode(a)
-	if err != nil {
-		return err
-	}
-	if bytes.Equal(before, after) && len(events) == 0 && len(tasks) == 0 {
-		return nil
+	if len(events) == 0 && len(tasks) == 0 {
+		if same, err := s.unchanged(r, a); same || err != nil {
+			return err
+		}
 	}
 	return s.write(ctx, tx, a, writing{head: head, held: held, events: events, tasks: tasks})
+}
+
+// unchanged says whether an account is still what its row says.
+func (s *Store) unchanged(r accountRow, a *account.Account) (bool, error) {
+	was, _, err := s.openAccount(r)
+	if err != nil {
+		return false, err
+	}
+	before, err := account.Encode(was)
+	if err != nil {
+		return false, fmt.Errorf("encoding account %s: %w", a.ID, err)
+	}
+	after, err := account.Encode(a)
+	if err != nil {
+		return false, fmt.Errorf("encoding account %s: %w", a.ID, err)
+	}
+	return bytes.Equal(before, after), nil
 }
 
 // writing is what a change of an account brings along.
 type writing struct {
 	head   journalHead
-	held   []identifierRow
+	held   []account.Identifier
 	events []account.Event
 	tasks  []account.Task
 }
 
 func (s *Store) write(ctx context.Context, tx runner, a *account.Account, w writing) error {
-	was := a.Version
-	a.Version, a.UpdatedAt = was+1, s.now().UTC()
+	a.Version, a.UpdatedAt = a.Version+1, s.now().UTC()
 	lines, head := s.chain(a.ID, w.head, w.events, a.UpdatedAt)
 	sealed, err := s.sealAccount(a, head)
 	if err != nil {
 		return err
 	}
-	fits, err := changed(tx.exec(ctx, `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, updated_at = $5, sealed = $6
-		WHERE id = $7 AND version = $8`,
-		a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.UpdatedAt), sealed, a.ID, was))
+	_, err = tx.exec(ctx, `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, updated_at = $5, sealed = $6 WHERE id = $7`,
+		a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.UpdatedAt), sealed, a.ID)
 	if err != nil {
 		return err
 	}
-	if !fits {
-		return errVersion
-	}
-	holds := s.identifiersOf(a)
-	if err := s.release(ctx, tx, a.ID, without(w.held, holds)); err != nil {
-		return err
-	}
-	if err := s.claim(ctx, tx, a.ID, without(holds, w.held)); err != nil {
+	if err := s.moveIdentifiers(ctx, tx, a, w.held); err != nil {
 		return err
 	}
 	return s.append(ctx, tx, a.ID, lines, w.tasks)
+}
+
+// moveIdentifiers releases what the account no longer has, and claims what it has now.
+func (s *Store) moveIdentifiers(ctx context.Context, tx runner, a *account.Account, held []account.Identifier) error {
+	if slices.Equal(held, a.Identifiers()) {
+		return nil
+	}
+	had, has := s.hashed(held), s.hashed(a.Identifiers())
+	if err := s.release(ctx, tx, a.ID, without(had, has)); err != nil {
+		return err
+	}
+	return s.claim(ctx, tx, a.ID, without(has, had))
 }
 
 // append stores journal lines and tasks of a change.
@@ -276,11 +285,11 @@ func (s *Store) identifierHash(i account.Identifier) string {
 	return s.sealer.Index("identifiers/"+string(i.Kind), i.Value)
 }
 
-// identifiersOf returns the identifiers of an account in one order everywhere, so that two accounts
-// that claim the same ones do not wait for each other.
-func (s *Store) identifiersOf(a *account.Account) []identifierRow {
+// hashed returns identifiers in one order everywhere, so that two accounts that claim the same ones do not wait for
+// each other.
+func (s *Store) hashed(identifiers []account.Identifier) []identifierRow {
 	var found []identifierRow
-	for _, i := range a.Identifiers() {
+	for _, i := range identifiers {
 		found = append(found, identifierRow{i.Kind, s.identifierHash(i)})
 	}
 	slices.SortFunc(found, func(x, y identifierRow) int {

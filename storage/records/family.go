@@ -63,12 +63,12 @@ func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
 	if err != nil {
 		return fmt.Errorf("encoding family: %w", err)
 	}
-	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`)
+	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`, sweep_on)
 		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS BIGINT),
-			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13
+			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT)
 		WHERE $2 = '' OR EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND status = 'active' AND signed_out_at <= $5)`,
 		f.ID, f.AccountID, f.ClientID, f.SessionID, toStore(f.AuthTime), toStore(f.CreatedAt), toStore(f.ExpiresAt), toStore(f.EndedAt),
-		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain)))
+		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain), day(f.ExpiresAt)))
 	if err != nil {
 		return fmt.Errorf("creating family: %w", err)
 	}
@@ -106,9 +106,9 @@ func (s *Store) Family(ctx context.Context, id string) (*op.Family, *account.Acc
 // not expired and its RefreshHash is still was. It returns the family as stored, or account.ErrConflict.
 func (s *Store) Rotate(ctx context.Context, id, was string, next op.Rotation) (*op.Family, error) {
 	var r familyRow
-	err := s.db.writer().row(ctx, `UPDATE families SET refresh_hash = $1, successor = $2, rotated_at = $3, expires_at = $4, generation = generation + 1
+	err := s.db.writer().row(ctx, `UPDATE families SET refresh_hash = $1, successor = $2, rotated_at = $3, expires_at = $4, sweep_on = $7, generation = generation + 1
 		WHERE id = $5 AND refresh_hash = $6 AND ended_at = 0 AND expires_at > $3 RETURNING `+familyColumns,
-		next.Hash, notNil(next.Successor), toStore(next.At), toStore(next.ExpiresAt), id, was).Scan(r.into()...)
+		next.Hash, notNil(next.Successor), toStore(next.At), toStore(next.ExpiresAt), id, was, day(next.ExpiresAt)).Scan(r.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, account.ErrConflict
 	}
@@ -120,7 +120,7 @@ func (s *Store) Rotate(ctx context.Context, id, was string, next op.Rotation) (*
 
 // EndFamily ends a family once and says whether this call did it.
 func (s *Store) EndFamily(ctx context.Context, id string, at time.Time) (bool, error) {
-	ended, err := changed(s.db.writer().exec(ctx, `UPDATE families SET ended_at = $1 WHERE id = $2 AND ended_at = 0`, toStore(at), id))
+	ended, err := changed(s.db.writer().exec(ctx, `UPDATE families SET ended_at = $1, sweep_on = $3 WHERE id = $2 AND ended_at = 0`, toStore(at), id, day(at)))
 	if err != nil {
 		return false, fmt.Errorf("ending family: %w", err)
 	}
@@ -129,8 +129,8 @@ func (s *Store) EndFamily(ctx context.Context, id string, at time.Time) (bool, e
 
 // EndFamilies ends the families of an account, at one client or (empty) at all.
 func (s *Store) EndFamilies(ctx context.Context, id account.ID, clientID string, at time.Time) error {
-	_, err := s.db.writer().exec(ctx, `UPDATE families SET ended_at = $1
-		WHERE account_id = $2 AND ended_at = 0 AND ($3 = '' OR client_id = $3)`, toStore(at), id, clientID)
+	_, err := s.db.writer().exec(ctx, `UPDATE families SET ended_at = $1, sweep_on = $4
+		WHERE account_id = $2 AND ended_at = 0 AND ($3 = '' OR client_id = $3)`, toStore(at), id, clientID, day(at))
 	if err != nil {
 		return fmt.Errorf("ending families: %w", err)
 	}

@@ -78,7 +78,7 @@ func fill(ctx context.Context, t *testing.T, s *records.Store, clock *storagetes
 	anna.Record(account.Event{At: now, Kind: account.SignedUp, Actor: "person", Details: map[string]string{"a": "b"}})
 	for _, err := range []error{
 		s.Create(ctx, anna),
-		s.CreateSession(ctx, &account.Session{ID: "session", Hash: "hash", AccountID: "anna", CreatedAt: now, SeenAt: now, ExpiresAt: now.AddDate(0, 0, 1)}),
+		s.CreateSession(ctx, &account.Session{ID: "session", Hash: "hash", AccountID: "anna", CreatedAt: now, SeenAt: now, ExpiresAt: now.AddDate(0, 0, 1)}, func(*account.Account) error { return nil }),
 		s.CreateFamily(ctx, &op.Family{ID: "family", AccountID: "anna", ClientID: "c", AuthTime: now, CreatedAt: now, ExpiresAt: now.AddDate(0, 0, 1)}),
 		s.Owe(ctx, account.Task{Kind: account.OwedNotice, DueAt: now, Payload: []byte(`{}`)}),
 	} {

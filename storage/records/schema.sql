@@ -44,13 +44,13 @@ CREATE TABLE families (
     rotated_at   BIGINT NOT NULL,
     successor    BYTEA  NOT NULL,
     sealed       BYTEA  NOT NULL
-);
+, sweep_on BIGINT NOT NULL DEFAULT 0);
 
 CREATE INDEX families_by_account ON families (account_id, client_id);
 
-CREATE INDEX families_by_expiry ON families (expires_at);
-
 CREATE INDEX families_by_session ON families (session_id);
+
+CREATE INDEX families_by_sweep ON families (sweep_on);
 
 CREATE TABLE identifiers (
     kind       TEXT NOT NULL,

@@ -58,13 +58,17 @@ func (s *Store) openSession(r sessionRow) (*account.Session, error) {
 	return &a, nil
 }
 
-// CreateSession stores a new session.
-func (s *Store) CreateSession(ctx context.Context, a *account.Session) error {
+// CreateSession stores a new session and changes its account, in one transaction.
+func (s *Store) CreateSession(ctx context.Context, a *account.Session, change func(*account.Account) error) error {
 	sealed, err := s.sealSession(a)
 	if err != nil {
 		return err
 	}
-	_, err = s.db.writer().exec(ctx, `INSERT INTO sessions (id, hash, account_id, created_at, seen_at, expires_at, ended_at, sealed)
+	return s.updateWith(ctx, a.AccountID, change, func(tx runner) error { return s.insertSession(ctx, tx, a, sealed) })
+}
+
+func (s *Store) insertSession(ctx context.Context, tx runner, a *account.Session, sealed []byte) error {
+	_, err := tx.exec(ctx, `INSERT INTO sessions (id, hash, account_id, created_at, seen_at, expires_at, ended_at, sealed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
 		a.ID, a.Hash, a.AccountID, toStore(a.CreatedAt), toStore(a.SeenAt), toStore(a.ExpiresAt), toStore(a.EndedAt), sealed)
 	if err != nil {
@@ -154,14 +158,20 @@ func (s *Store) Sessions(ctx context.Context, id account.ID, now time.Time) ([]a
 	return sessions, found.Err()
 }
 
-// Sweep forgets sessions and token families that ended or expired before the given time. They are dead
-// already: this tidies.
+// Sweep forgets sessions that expired before the given time, and token families that ended or expired before its day. They
+// are dead for every question that is asked of them.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
-	for _, table := range []string{"sessions", "families"} {
-		_, err := s.db.writer().exec(ctx, `DELETE FROM `+table+` WHERE expires_at < $1 OR (ended_at > 0 AND ended_at < $1)`, toStore(before))
-		if err != nil {
-			return fmt.Errorf("sweeping %s: %w", table, err)
-		}
+	if _, err := s.db.writer().exec(ctx, `DELETE FROM sessions WHERE expires_at < $1`, toStore(before)); err != nil {
+		return fmt.Errorf("sweeping sessions: %w", err)
+	}
+	// The times are asked too: the release before does not know the day and leaves it at 0.
+	_, err := s.db.writer().exec(ctx, `DELETE FROM families WHERE sweep_on < $2 AND (expires_at < $1 OR (ended_at > 0 AND ended_at < $1))`,
+		toStore(before), day(before))
+	if err != nil {
+		return fmt.Errorf("sweeping families: %w", err)
 	}
 	return nil
 }
+
+// day is the day of a time, counted from the epoch.
+func day(t time.Time) int64 { return t.Unix() / (24 * 60 * 60) }

@@ -19,7 +19,7 @@ func BenchRecords(b *testing.B, url string) {
 	a := newcomer()
 	must(b, s.Create(b.Context(), a))
 	session := &account.Session{ID: keys.RandomID(), Hash: "cookie", AccountID: a.ID, CreatedAt: s.clock.Now(), ExpiresAt: s.clock.Now().Add(time.Hour)}
-	must(b, s.CreateSession(b.Context(), session))
+	must(b, s.CreateSession(b.Context(), session, unchanged))
 	f := s.newFamily(a.ID)
 	must(b, s.CreateFamily(b.Context(), f))
 	for _, verb := range []struct {

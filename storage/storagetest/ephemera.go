@@ -28,6 +28,7 @@ func Ephemera(t *testing.T, open OpenEphemera) {
 		{"of many callers one is the first", oneFirst},
 		{"a count ends with its window", countEnds},
 		{"many count without losing one", countTogether},
+		{"several are got and counted together", together},
 		{"values, marks and counters do not meet", kindsApart},
 		{"any bytes come back as they went", anyBytes},
 		{"a time to live of nothing is refused", noTTL},
@@ -139,6 +140,35 @@ func countTogether(t *testing.T, s account.Ephemera, _ *Clock) {
 	if sum, err := s.Count(t.Context(), "k", 0, time.Minute); sum != 50 || err != nil {
 		t.Fatalf("the sum is %d, %v", sum, err)
 	}
+}
+
+func together(t *testing.T, s account.Ephemera, clock *Clock) {
+	must(t, s.Put(t.Context(), "long", []byte("1"), time.Hour))
+	must(t, s.Put(t.Context(), "short", []byte("2"), time.Minute))
+	must(t, s.Put(t.Context(), "empty", nil, time.Hour))
+	values, err := s.GetAll(t.Context(), "short", "none", "empty", "long")
+	must(t, err)
+	if string(values[0]) != "2" || values[1] != nil || values[2] == nil || len(values[2]) > 0 || string(values[3]) != "1" {
+		t.Errorf("they are %q", values)
+	}
+	clock.Advance(time.Minute)
+	if values, err := s.GetAll(t.Context(), "short", "long"); err != nil || values[0] != nil || string(values[1]) != "1" {
+		t.Errorf("after a minute: %q, %v", values, err)
+	}
+	sum := func(want ...int64) {
+		t.Helper()
+		sums, err := s.CountAll(t.Context(), time.Minute, account.Increment{Key: "a", By: 2}, account.Increment{Key: "b", By: 0}, account.Increment{Key: "c", By: -1})
+		must(t, err)
+		for i := range want {
+			if sums[i] != want[i] {
+				t.Errorf("the sums are %d, not %d", sums, want)
+			}
+		}
+	}
+	sum(2, 0, -1)
+	sum(4, 0, -2)
+	clock.Advance(time.Minute)
+	sum(2, 0, -1)
 }
 
 func kindsApart(t *testing.T, s account.Ephemera, _ *Clock) {

@@ -19,6 +19,7 @@ var sessionRules = []rule{
 	{"of many who change a session's cookie one wins", oneChangesTheCookie},
 	{"a session ends once and its end stands", sessionEnds},
 	{"live sessions are listed, newest first", sessionsAreListed},
+	{"a session and its line in the journal come together or not at all", sessionWithLine},
 	{"a sweep forgets only what ended long ago", sweepForgets},
 }
 
@@ -30,8 +31,39 @@ func (b bench) session(t *testing.T, id account.ID) *account.Session {
 		Proofs: []account.Proof{{Method: account.MethodPassword, At: now.Add(7)}},
 		Origin: account.Origin{Address: netip.MustParseAddr("192.0.2.7"), UserAgent: "Firefox", RequestID: "r1"}, Shared: true,
 	}
-	must(t, b.CreateSession(t.Context(), s))
+	must(t, b.CreateSession(t.Context(), s, unchanged))
 	return s
+}
+
+func unchanged(*account.Account) error { return nil }
+
+func sessionWithLine(t *testing.T, b bench) {
+	a := b.create(t, "+79161234567")
+	now := b.clock.Now()
+	s := &account.Session{ID: keys.RandomID(), Hash: keys.Hash("c"), AccountID: a.ID, CreatedAt: now, SeenAt: now, ExpiresAt: now.Add(time.Hour)}
+	refused := errors.New("refused")
+	if err := b.CreateSession(t.Context(), s, func(*account.Account) error { return refused }); !errors.Is(err, refused) {
+		t.Errorf("a refused change: %v", err)
+	}
+	if _, _, err := b.SessionByHash(t.Context(), s.Hash); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("a session without its line: %v", err)
+	}
+	note := func(a *account.Account) error { a.Record(account.Event{At: now, Kind: account.SignedIn}); return nil }
+	must(t, b.CreateSession(t.Context(), s, note))
+	if err := b.CreateSession(t.Context(), s, note); err == nil {
+		t.Error("one session came twice")
+	}
+	lines, err := b.Journal(t.Context(), a.ID, 0, 10)
+	must(t, err)
+	n := 0
+	for _, l := range lines {
+		if l.Kind == account.SignedIn {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("the journal has %d lines of one session", n)
+	}
 }
 
 func sessionComes(t *testing.T, b bench) {
@@ -136,19 +168,26 @@ func sessionsAreListed(t *testing.T, b bench) {
 
 func sweepForgets(t *testing.T, b bench) {
 	a := b.create(t, "+79161234567")
-	gone, stays := b.session(t, a.ID), b.session(t, a.ID)
-	must(t, b.EndSession(t.Context(), gone.ID, b.clock.Now()))
-	f := b.family(t, a.ID)
-	must(t, b.Sweep(t.Context(), b.clock.Now().Add(time.Minute)))
-	if _, _, err := b.SessionByHash(t.Context(), gone.Hash); !errors.Is(err, account.ErrNotFound) {
-		t.Errorf("an ended session was kept: %v", err)
+	session, lives, ended := b.session(t, a.ID), b.family(t, a.ID), b.family(t, a.ID)
+	_, err := b.EndFamily(t.Context(), ended.ID, b.clock.Now())
+	must(t, err)
+	kept := func(id string, want bool) {
+		t.Helper()
+		if _, _, err := b.Family(t.Context(), id); (err == nil) != want || err != nil && !errors.Is(err, account.ErrNotFound) {
+			t.Errorf("kept %v: %v", want, err)
+		}
 	}
-	_, _, err := b.SessionByHash(t.Context(), stays.Hash)
+	must(t, b.Sweep(t.Context(), b.clock.Now().Add(-24*time.Hour)))
+	kept(ended.ID, true)
+	must(t, b.Sweep(t.Context(), session.ExpiresAt))
+	_, _, err = b.SessionByHash(t.Context(), session.Hash)
 	must(t, err)
-	_, _, err = b.Family(t.Context(), f.ID)
-	must(t, err)
+	must(t, b.Sweep(t.Context(), b.clock.Now().Add(24*time.Hour)))
+	kept(ended.ID, false)
+	kept(lives.ID, true)
 	must(t, b.Sweep(t.Context(), b.clock.Now().Add(1000*time.Hour)))
-	if _, _, err := b.Family(t.Context(), f.ID); !errors.Is(err, account.ErrNotFound) {
-		t.Errorf("an expired family was kept: %v", err)
+	kept(lives.ID, false)
+	if _, _, err := b.SessionByHash(t.Context(), session.Hash); !errors.Is(err, account.ErrNotFound) {
+		t.Errorf("an expired session was kept: %v", err)
 	}
 }
