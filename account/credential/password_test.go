@@ -156,13 +156,21 @@ func FuzzStoredHashNeverPanics(f *testing.F) {
 	})
 }
 
-func BenchmarkHash(b *testing.B) {
+// BenchmarkPasswordPool verifies by as many callers as there are cores, which share the pool's places.
+func BenchmarkPasswordPool(b *testing.B) {
 	h := credential.NewHasher(credential.HasherConfig{})
-	for b.Loop() {
-		if _, err := h.Hash(b.Context(), "Тихий-Вечер7 на реке"); err != nil {
-			b.Fatal(err)
-		}
+	stored, err := h.Hash(b.Context(), "Тихий-Вечер7 на реке")
+	if err != nil {
+		b.Fatal(err)
 	}
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if right, _, err := h.Verify(b.Context(), stored, "Тихий-Вечер7 на реке"); !right || err != nil {
+				b.Errorf("right %v: %v", right, err)
+			}
+		}
+	})
 }
 
 func BenchmarkPolicy(b *testing.B) {
