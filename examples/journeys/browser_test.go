@@ -83,6 +83,23 @@ func (b *browser) where() string {
 	return fmt.Sprintf("at %s (%s)\n%s", address, picture, text)
 }
 
+// photograph keeps a picture of the page in the folder VHOD_PICTURES, for people to look at; without it nothing happens.
+func (b *browser) photograph(page string) {
+	folder := os.Getenv("VHOD_PICTURES")
+	if folder == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	shot, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, strings.ReplaceAll(b.t.Name(), "/", "-")+"-"+page+".png"), shot, 0o600)
+	}
+	if err != nil {
+		b.t.Errorf("photographing %s: %v", page, err)
+	}
+}
+
 func (b *browser) open(address string) {
 	b.t.Helper()
 	b.do("opening "+address, chromedp.Navigate(address))

@@ -46,6 +46,7 @@ func (c *citizen) walk(until ...string) {
 		page := c.page()
 		if len(c.pages) == 0 || c.pages[len(c.pages)-1] != page {
 			c.pages = append(c.pages, page)
+			c.photograph(page)
 		}
 		if slices.Contains(until, page) {
 			return
