@@ -3,10 +3,12 @@ package journeys_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/coreos/go-oidc/v3/oidc"
@@ -26,13 +28,26 @@ func signInAs(t *testing.T, s *stand, p person, address string, until ...string)
 	return c
 }
 
-func TestOpenIDClientFromNPMSignsInFromDiscoveryAlone(t *testing.T) {
-	s := startStand(t)
+// npmPackages installs what the lock file names, once.
+func npmPackages(t *testing.T) {
+	t.Helper()
+	if err := npmInstall(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var npmInstall = sync.OnceValue(func() error {
 	install := exec.Command("npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
 	install.Dir = "npm"
 	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
+		return fmt.Errorf("npm ci: %w\n%s", err, out)
 	}
+	return nil
+})
+
+func TestOpenIDClientFromNPMSignsInFromDiscoveryAlone(t *testing.T) {
+	s := startStand(t)
+	npmPackages(t)
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatal("Node.js is not installed: run make setup")
