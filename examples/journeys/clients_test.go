@@ -1,10 +1,14 @@
 package journeys_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -12,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/oauth2"
 )
 
@@ -45,53 +50,147 @@ var npmInstall = sync.OnceValue(func() error {
 	return nil
 })
 
-func TestOpenIDClientFromNPMSignsInFromDiscoveryAlone(t *testing.T) {
-	s := startStand(t)
+// nodeClient is a client in Node.js that reports its steps in lines of JSON.
+type nodeClient struct{ *process }
+
+// report is a line of a client. Which fields it has depends on the step.
+type report struct {
+	Open       string   `json:"open"`
+	Step       string   `json:"step"`
+	Error      string   `json:"error"`
+	Sub        string   `json:"sub"`
+	ACR        string   `json:"acr"`
+	AMR        []string `json:"amr"`
+	Claims     []string `json:"claims"`
+	Parameters []string `json:"parameters"`
+	Type       string   `json:"type"`
+	Rotated    bool     `json:"rotated"`
+	Active     bool     `json:"active"`
+	Bound      bool     `json:"bound"`
+	Done       bool     `json:"done"`
+}
+
+func startNode(t *testing.T, script string, args ...string) nodeClient {
+	t.Helper()
 	npmPackages(t)
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatal("Node.js is not installed: run make setup")
 	}
-	p := launch(t, node, filepath.Join("npm", "openid-client.mjs"), s.url(0, ""), demoID, demoSecret, s.url(10, "/callback"))
-	type report struct {
-		Open    string   `json:"open"`
-		Step    string   `json:"step"`
-		Error   string   `json:"error"`
-		Sub     string   `json:"sub"`
-		ACR     string   `json:"acr"`
-		AMR     []string `json:"amr"`
-		Claims  []string `json:"claims"`
-		Rotated bool     `json:"rotated"`
-		Done    bool     `json:"done"`
-	}
-	read := func() (r report) {
-		t.Helper()
-		line := p.next()
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatalf("%v: %s", err, line)
-		}
-		t.Log(line)
-		return r
-	}
-	signInAs(t, s, s.registered("standard"), read().Open, "callback")
+	return nodeClient{launch(t, node, append([]string{filepath.Join("npm", script)}, args...)...)}
+}
 
-	id := read()
-	if id.Step != "id_token" || id.Sub == "" || id.ACR != "urn:vhod:acr:standard:1fa" || !slices.Equal(id.AMR, []string{"pwd"}) {
+// read returns the next line, which must be of this step.
+func (n nodeClient) read(step string) (r report) {
+	n.t.Helper()
+	line := n.next()
+	if err := json.Unmarshal([]byte(line), &r); err != nil {
+		n.t.Fatalf("%v: %s", err, line)
+	}
+	if r.Step != step {
+		n.t.Fatalf("instead of %q: %s", step, line)
+	}
+	n.t.Log(line)
+	return r
+}
+
+func TestOpenIDClientFromNPMSignsInFromDiscoveryAlone(t *testing.T) {
+	s := startStand(t)
+	n := startNode(t, "openid-client.mjs", s.url(0, ""), demoID, demoSecret, s.url(10, "/callback"))
+	signInAs(t, s, s.registered("standard"), n.read("").Open, "callback")
+
+	id := n.read("id_token")
+	if id.Sub == "" || id.ACR != "urn:vhod:acr:standard:1fa" || !slices.Equal(id.AMR, []string{"pwd"}) {
 		t.Errorf("the ID token: %+v", id)
 	}
-	if info := read(); info.Sub != id.Sub || !slices.Contains(info.Claims, "family_name") || !slices.Contains(info.Claims, "email") {
+	if info := n.read("userinfo"); info.Sub != id.Sub || !slices.Contains(info.Claims, "family_name") || !slices.Contains(info.Claims, "email") {
 		t.Errorf("userinfo: %+v", info)
 	}
-	if fresh := read(); !fresh.Rotated {
+	if fresh := n.read("refresh"); !fresh.Rotated {
 		t.Errorf("the refresh: %+v", fresh)
 	}
 	for _, step := range []string{"replayed refresh token", "successor after the replay", "replayed code"} {
-		if r := read(); r.Step != step || r.Error != "invalid_grant" {
+		if r := n.read(step); r.Error != "invalid_grant" {
 			t.Errorf("%s: %+v", step, r)
 		}
 	}
-	if !read().Done {
+	if !n.read("").Done {
 		t.Error("it did more than it was asked to")
+	}
+}
+
+func TestOpenIDClientFromNPMPushesItsRequestAndBindsItsTokens(t *testing.T) {
+	private, public := clientKey(t)
+	keyFile, clients := filepath.Join(t.TempDir(), "key.json"), filepath.Join(t.TempDir(), "clients.yaml")
+	write(t, keyFile, private)
+	base := freeBlock(t)
+	redirect := fmt.Sprintf("http://localhost:%d/callback", base+10)
+	write(t, clients, `clients:
+  - id: strict
+    name: {ru: Строгий сайт, en: Strict site}
+    auth: [private_key_jwt]
+    jwks: {"keys":[`+public+`]}
+    redirect_uris: [`+redirect+`]
+    grant_types: [authorization_code, refresh_token]
+    scopes: [openid, profile, email, offline_access]
+    require_par: true
+    require_dpop: true
+`)
+	s := startStandAt(t, base, "-apply", clients)
+	n := startNode(t, "openid-client-fapi.mjs", s.url(0, ""), "strict", keyFile, redirect)
+	if pushed := n.read("pushed"); !slices.Equal(pushed.Parameters, []string{"client_id", "request_uri"}) {
+		t.Errorf("pushed: %+v", pushed)
+	}
+	c := signInAs(t, s, s.registered("totp"), n.read("").Open, "callback")
+	id := n.read("id_token")
+	if id.Type != "dpop" || id.ACR != "urn:vhod:acr:standard:2fa" {
+		t.Errorf("the tokens: %+v", id)
+	}
+	if info := n.read("userinfo"); info.Sub != id.Sub {
+		t.Errorf("userinfo: %+v", info)
+	}
+	if r := n.read("userinfo without the key"); r.Error != "invalid_token" {
+		t.Errorf("a bound token without its key: %+v", r)
+	}
+	if fresh := n.read("refresh"); !fresh.Rotated || fresh.Type != "dpop" {
+		t.Errorf("the refresh: %+v", fresh)
+	}
+	if r := n.read("introspection"); !r.Active || !r.Bound || r.Type != "DPoP" {
+		t.Errorf("introspection: %+v", r)
+	}
+	if r := n.read("introspection after the revocation"); r.Active {
+		t.Errorf("a revoked token lives: %+v", r)
+	}
+	c.open(n.read("sign-out").Open)
+	c.walk("signed-out")
+	if !n.read("").Done {
+		t.Error("it did more than it was asked to")
+	}
+}
+
+// clientKey makes a key of a client and returns both halves as JWK.
+func clientKey(t *testing.T) (private, public string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := jose.JSONWebKey{Key: key, KeyID: "k1", Algorithm: "ES256", Use: "sig"}
+	var halves [2]string
+	for i, half := range []jose.JSONWebKey{whole, whole.Public()} {
+		text, err := json.Marshal(half)
+		if err != nil {
+			t.Fatal(err)
+		}
+		halves[i] = string(text)
+	}
+	return halves[0], halves[1]
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -60,7 +60,12 @@ type stand struct {
 // startStand runs the stand on free ports until the test ends.
 func startStand(t *testing.T, flags ...string) *stand {
 	t.Helper()
-	s := &stand{t: t, base: freeBlock(t), dir: t.TempDir()}
+	return startStandAt(t, freeBlock(t), flags...)
+}
+
+func startStandAt(t *testing.T, base int, flags ...string) *stand {
+	t.Helper()
+	s := &stand{t: t, base: base, dir: t.TempDir()}
 	args := append([]string{"-base-port", strconv.Itoa(s.base), "-data", s.dir}, flags...)
 	s.out = start(t, "ready", filepath.Join(bin, "examples"), args...).printed
 	return s

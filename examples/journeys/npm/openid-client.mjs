@@ -3,22 +3,10 @@
 //   node openid-client.mjs ISSUER CLIENT_ID CLIENT_SECRET REDIRECT_URI
 //
 // The first line is {"open": URL}: whoever drives this opens it in a browser and signs in there.
-import { createServer } from 'node:http'
 import * as client from 'openid-client'
+import { callbackServer, refused, say } from './common.mjs'
 
 const [issuer, id, secret, redirect] = process.argv.slice(2)
-const say = (line) => console.log(JSON.stringify(line))
-
-// refused runs a step that the provider must refuse and returns the error code it gave.
-async function refused(step) {
-  try {
-    await step()
-    return 'not refused'
-  } catch (err) {
-    return err.error ?? err.code ?? String(err)
-  }
-}
-
 const config = await client.discovery(new URL(issuer), id, undefined, client.ClientSecretBasic(secret), {
   execute: [client.allowInsecureRequests], // the stand speaks plain HTTP on loopback
 })
@@ -35,17 +23,7 @@ const authorize = client.buildAuthorizationUrl(config, {
   nonce,
 })
 
-const callback = await new Promise((resolve) => {
-  const server = createServer((req, res) => {
-    res.setHeader('Content-Type', 'text/html; charset=utf-8')
-    res.end('<!doctype html><title>done</title><main data-page="callback">done</main>')
-    if (!req.url.startsWith(new URL(redirect).pathname)) return
-    server.close()
-    server.closeAllConnections?.()
-    resolve(new URL(req.url, redirect))
-  })
-  server.listen(Number(new URL(redirect).port), new URL(redirect).hostname, () => say({ open: authorize.href }))
-})
+const callback = await callbackServer(redirect, authorize.href)
 
 const checks = { pkceCodeVerifier: verifier, expectedState: state, expectedNonce: nonce, idTokenExpected: true }
 const tokens = await client.authorizationCodeGrant(config, callback, checks)
