@@ -46,6 +46,17 @@ func (s *Service) WithdrawGrant(ctx context.Context, id ID, clientID string, o O
 	})
 }
 
+// DeviceAllowed journals that the person let a device without a browser sign in to a service as them, from where the device
+// asked, and tells them: somebody else's device may have talked them into it.
+func (s *Service) DeviceAllowed(ctx context.Context, id ID, clientID, service string, device Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		now := s.now()
+		a.note(DeviceConnected, now, device, "client", clientID)
+		a.tell("device-connected", now, map[string]string{"Service": service})
+		return nil
+	})
+}
+
 // TokensReplayed journals that a service's token was used a second time and its family ended, and tells the person.
 func (s *Service) TokensReplayed(ctx context.Context, id ID, clientID, service string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {

@@ -30,6 +30,7 @@ const (
 	BankLinked        EventKind = "bank-linked"
 	ConsentGiven      EventKind = "consent-given"
 	ConsentWithdrawn  EventKind = "consent-withdrawn"
+	DeviceConnected   EventKind = "device-connected"
 	DataReleased      EventKind = "data-released"
 	TokensEnded       EventKind = "tokens-ended"
 	DataRead          EventKind = "data-read"

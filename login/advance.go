@@ -20,6 +20,7 @@ var paths = map[step]string{
 	stepUnreachable:      "/login/unreachable",
 	stepRaise:            "/level",
 	stepConsent:          "/login/consent",
+	stepDevice:           "/device/confirm",
 	stepContact:          "/signup",
 	stepSignUpCode:       "/signup/code",
 	stepChoose:           "/signup/password",

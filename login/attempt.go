@@ -63,6 +63,7 @@ type attempt struct {
 	Account account.ID      // whom Proofs prove; empty while nothing is proven
 	Proofs  []account.Proof // made here and not yet part of a session
 
+	OwnDevice   bool // the device that asks is the person's, by their own word
 	Consented   bool
 	SkipProtect bool // "later": goes on without a second factor where the request allows that
 	SkipLevel   bool // "later": goes on with the present level where the request allows that

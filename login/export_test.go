@@ -1,11 +1,5 @@
 package login
 
-import (
-	"net/http"
-
-	"github.com/vhod-id/vhod/account"
-)
-
 // What the table of next needs to be written from outside.
 type (
 	Attempt  = attempt
@@ -21,9 +15,6 @@ const (
 	KindSignUp   = kindSignUp
 	KindRecovery = kindRecovery
 )
-
-// Origin is where the door believes that a request came from.
-func (d *Door) Origin(r *http.Request) account.Origin { return d.origin(r) }
 
 var (
 	Next      = next

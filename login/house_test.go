@@ -264,6 +264,18 @@ func (p *provider) Request(_ context.Context, id string) (*op.AuthRequest, *op.C
 	return req, &client, nil
 }
 
+func (p *provider) DeviceRequest(_ context.Context, typed string) (string, error) {
+	code, _ := op.ParseUserCode(typed)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, req := range p.requests {
+		if req.Device != nil && req.Device.UserCode == code {
+			return id, nil
+		}
+	}
+	return "", account.ErrNotFound
+}
+
 func (p *provider) Released(_ context.Context, _ *op.Client, _ *op.AuthRequest, a *account.Account) ([]op.Released, error) {
 	return []op.Released{
 		{Claim: "phone_number", Value: a.Phone.Value, Essential: true},

@@ -20,8 +20,9 @@ const (
 	stepUnreachable step = "unreachable" // the request asks what this person cannot give
 	stepRaise       step = "raise"       // a higher level
 	stepConsent     step = "consent"
-	stepDone        step = "done" // answer the service, or go to the return path
-	stepOver        step = "over" // answered already
+	stepDone        step = "done"   // answer the service, or go to the return path
+	stepOver        step = "over"   // answered already
+	stepDevice      step = "device" // is the device that asks the person's own
 
 	stepContact    step = "contact"
 	stepSignUpCode step = "sign-up-code"
@@ -43,6 +44,7 @@ type policy struct {
 	Since     time.Time        // proofs must be as young as this; zero: any of the session
 	Choose    bool             // the person must say which account (prompt=select_account)
 	Consent   bool             // the service has to be allowed first
+	Device    bool             // a device asks, and the person has to say that it is theirs
 	Other     bool             // the session is of another person than the service asks for (id_token_hint)
 }
 
@@ -53,6 +55,8 @@ func next(a *attempt, person *account.Account, session *account.Session, p polic
 	switch {
 	case a.Outcome != nil:
 		return stepOver
+	case p.Device && !a.OwnDevice:
+		return stepDevice
 	case a.Kind == kindSignUp && !a.SignUp.done():
 		return nextSignUp(a)
 	case a.Kind == kindRecovery && !a.Recovery.done():
@@ -172,6 +176,7 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 	if req == nil {
 		return p
 	}
+	p.Device = req.Device != nil
 	for _, prompt := range req.Prompt {
 		switch prompt {
 		case "login":

@@ -35,6 +35,9 @@ func (d *Door) origin(r *http.Request) account.Origin {
 	}
 }
 
+// Origin says where a request came from, by the same rules for the provider's endpoints as for pages.
+func (d *Door) Origin(r *http.Request) account.Origin { return d.origin(r) }
+
 // clientAddr walks X-Forwarded-For from the right, over our own proxies, to the first address that is
 // not one of them: what stands further left was written by the client and is not believed (G07).
 func (d *Door) clientAddr(r *http.Request) netip.Addr {

@@ -23,6 +23,9 @@ type field struct{ Name, Value string }
 // browser posts.
 func (d *Door) respond(w http.ResponseWriter, r *http.Request, a *attempt) error {
 	response := *a.Outcome.Response
+	if response.Mode == op.ModePage {
+		return seeOther(w, r, at("/device/done", a))
+	}
 	if response.Mode == "form_post" {
 		page := (&visit{attempt: a}).page(d, r, "form-post", formPostData{
 			Action: response.RedirectURI, Fields: fieldsOf(response.Params),

@@ -25,6 +25,7 @@ func (d *Door) table() []route {
 		d.signInRoutes(),
 		d.signUpRoutes(),
 		d.recoveryRoutes(),
+		d.deviceRoutes(),
 		d.commonRoutes(),
 		d.protectRoutes(),
 		d.levelRoutes(),
@@ -84,6 +85,16 @@ func (d *Door) recoveryRoutes() []route {
 	}
 }
 
+func (d *Door) deviceRoutes() []route {
+	return []route{
+		{"GET /device", d.showDevice},
+		{"POST /device", d.takeDevice},
+		{"GET /device/confirm", d.showDeviceConfirm},
+		{"POST /device/confirm", d.takeDeviceConfirm},
+		{"GET /device/done", d.showDeviceDone},
+	}
+}
+
 func (d *Door) commonRoutes() []route {
 	return []route{
 		{"GET /{$}", d.home},
@@ -113,7 +124,7 @@ func (d *Door) cabinetRoutes() []route {
 	return out
 }
 
-// Handler serves /login…, /signup…, /recovery…, /protect…, /level…, /me…, /logout, /lang, /theme, /help and /assets/. Posts
+// Handler serves /login…, /signup…, /recovery…, /protect…, /level…, /device…, /me…, /logout, /lang, /theme, /help and /assets/. Posts
 // that another site's page sent are refused before any handler (S03).
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()

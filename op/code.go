@@ -62,6 +62,11 @@ func (p *Provider) exchangeCode(r *http.Request, client *Client, form url.Values
 	if err := v.check(client, form, jkt); err != nil {
 		return nil, err
 	}
+	return p.redeem(ctx, client, code, v, jkt)
+}
+
+// redeem founds the family of what a person approved, and makes its first tokens.
+func (p *Provider) redeem(ctx context.Context, client *Client, code string, v codeValue, jkt string) (*tokenResponse, error) {
 	family := p.familyOf(code, v, jkt, client)
 	response, err := p.mint(ctx, client, family, family.Scopes)
 	if err != nil {

@@ -21,7 +21,11 @@ func (p *Provider) keep(ctx context.Context, req *AuthRequest) error {
 	if err != nil {
 		return fmt.Errorf("encoding an authorization request: %w", err)
 	}
-	if err := p.cfg.Ephemera.Put(ctx, requestKey(req.ID), raw, requestLife); err != nil {
+	life := requestLife
+	if req.Device != nil {
+		life = deviceLife
+	}
+	if err := p.cfg.Ephemera.Put(ctx, requestKey(req.ID), raw, life); err != nil {
 		return fmt.Errorf("keeping an authorization request: %w", err)
 	}
 	return nil
@@ -73,13 +77,24 @@ func (p *Provider) Deny(ctx context.Context, id, code, description string) (Resp
 	if err != nil {
 		return Response{}, err
 	}
+	return p.turnDown(ctx, req, code, description)
+}
+
+// turnDown makes an error response, or leaves the refusal for the device that asked.
+func (p *Provider) turnDown(ctx context.Context, req *AuthRequest, code, description string) (Response, error) {
+	if req.Device != nil {
+		return p.decide(ctx, req, decision{Refused: code})
+	}
 	return p.errorResponse(req, code, description), nil
 }
 
 // grant makes a code for what was approved.
 func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, auth Authentication) (Response, error) {
 	if !p.Met(req, auth) {
-		return p.errorResponse(req, "unmet_authentication_requirements", "[acr.unmet] the person did not reach what acr_values asks"), nil
+		return p.turnDown(ctx, req, "unmet_authentication_requirements", "[acr.unmet] the person did not reach what acr_values asks")
+	}
+	if req.Device != nil {
+		return p.allowDevice(ctx, client, req, auth)
 	}
 	if req.RequestURI != "" {
 		if err := p.spendPushed(ctx, req.RequestURI); err != nil {

@@ -86,6 +86,7 @@ type AuthRequest struct {
 	DPoPJKT       string
 	RequestURI    string // pushed request, spent at completion
 	RedirectGiven bool   // redirect_uri stood in the request, so the token request must repeat it
+	Device        *DeviceAsk
 	CreatedAt     time.Time
 }
 
@@ -174,7 +175,7 @@ type Released struct {
 // Response is where an authorization response goes.
 type Response struct {
 	RedirectURI string
-	Mode        string // query, form_post
+	Mode        string // query, form_post, or ModePage: the person is told, and nobody redirected
 	Params      map[string]string
 }
 
@@ -183,6 +184,9 @@ type Response struct {
 type Interaction interface {
 	// Request returns a waiting request with its client, or account.ErrNotFound when it is over.
 	Request(ctx context.Context, id string) (*AuthRequest, *Client, error)
+	// DeviceRequest returns the id of the waiting request that a device showed this code for, or
+	// account.ErrNotFound. The caller limits guesses.
+	DeviceRequest(ctx context.Context, typed string) (string, error)
 	// Released lists what the client would learn of this person by this request.
 	Released(ctx context.Context, client *Client, req *AuthRequest, a *account.Account) ([]Released, error)
 	// Covered reports whether the person's grants already cover the request.

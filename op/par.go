@@ -47,11 +47,7 @@ func (p *Provider) par(w http.ResponseWriter, r *http.Request, form url.Values) 
 		return err
 	}
 	if _, err := p.checkRequest(client, form); err != nil {
-		var bad *badRequest
-		if errors.As(err, &bad) {
-			return diagnosed(bad.code, bad.diagnosis.Code, "%s", bad.diagnosis.Description)
-		}
-		return err
+		return onWire(err)
 	}
 	raw, err := json.Marshal(pushedValue{client.ID, form})
 	if err != nil {
@@ -63,6 +59,15 @@ func (p *Provider) par(w http.ResponseWriter, r *http.Request, form url.Values) 
 	}
 	answerJSON(w, http.StatusCreated, map[string]any{"request_uri": uri, "expires_in": int(pushedLife / time.Second)})
 	return nil
+}
+
+// onWire makes the refusal of a request what the back channel answers.
+func onWire(err error) error {
+	var bad *badRequest
+	if errors.As(err, &bad) {
+		return diagnosed(bad.code, bad.diagnosis.Code, "%s", bad.diagnosis.Description)
+	}
+	return err
 }
 
 // bindPushed binds the request to the key of a DPoP proof that came with it (RFC 9449 §10.1).

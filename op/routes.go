@@ -22,6 +22,7 @@ func (p *Provider) mux() http.Handler {
 		{"/jwks", "GET", true, p.jwks},
 		{"/authorize", "GET POST", false, p.authorize},
 		{"/par", "POST", false, p.back(p.par)},
+		{"/device_authorization", "POST", true, p.back(p.device)},
 		{"/token", "POST", true, p.back(p.token)},
 		{"/userinfo", "GET POST", true, p.userinfo},
 		{"/introspect", "POST", false, p.back(p.introspect)},

@@ -15,7 +15,7 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Config is what a Provider needs. All but Log must be set.
+// Config is what a Provider needs. All but Log and Origin must be set.
 type Config struct {
 	Issuer   string
 	Accounts *account.Service
@@ -25,6 +25,7 @@ type Config struct {
 	Ring     *keys.Ring
 	Sealer   *keys.Sealer // keyed hashes: pairwise subjects, family ids, replay checks
 	Front    func() Front
+	Origin   func(*http.Request) account.Origin // where a request came from; its peer when nil
 	Now      func() time.Time
 	Log      *slog.Logger
 }
@@ -50,7 +51,7 @@ type Provider struct {
 func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if cfg.Issuer == "" || cfg.Accounts == nil || cfg.Clients == nil || cfg.Families == nil || cfg.Ephemera == nil ||
 		cfg.Ring == nil || cfg.Sealer == nil || cfg.Front == nil || cfg.Now == nil {
-		return nil, errors.New("provider: every part but Log is needed")
+		return nil, errors.New("provider: every part but Log and Origin is needed")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -133,3 +134,6 @@ const (
 	grantRefresh = string(oidc.GrantTypeRefreshToken)
 	grantClient  = string(oidc.GrantTypeClientCredentials)
 )
+
+// grants are those that the token endpoint knows.
+var grants = []string{grantCode, grantRefresh, grantClient, grantDevice}

@@ -36,8 +36,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 		return err
 	}
 	grant := form.Get("grant_type")
-	if !slices.Contains([]string{grantCode, grantRefresh, grantClient}, grant) {
-		return fault("unsupported_grant_type", "[grant.unsupported] grant_type is authorization_code, refresh_token or client_credentials")
+	if !slices.Contains(grants, grant) {
+		return fault("unsupported_grant_type", "[grant.unsupported] grant_type is one of %s", strings.Join(grants, ", "))
 	}
 	if !client.may(grant) {
 		return fault("unauthorized_client", "[grant.not_allowed] the client may not use the grant %s", grant)
@@ -52,6 +52,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 		response, err = p.exchangeCode(r, client, form, jkt)
 	case grantRefresh:
 		response, err = p.refresh(r, client, form, jkt)
+	case grantDevice:
+		response, err = p.exchangeDevice(r, client, form, jkt)
 	case grantClient:
 		response, err = p.clientCredentials(r.Context(), client, form, jkt)
 	}

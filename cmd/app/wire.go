@@ -115,7 +115,8 @@ func (a *App) openNotify() (err error) {
 func (a *App) openDoors(ctx context.Context) (err error) {
 	a.provider, err = op.New(ctx, op.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
-		Sealer: a.sealer, Front: func() op.Front { return a.door }, Now: a.cfg.Now, Log: a.log,
+		Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
+		Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)
@@ -144,7 +145,7 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	provider := a.provider.Handler()
-	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/token", "/userinfo", "/introspect", "/revoke", "/end_session"} {
+	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/device_authorization", "/token", "/userinfo", "/introspect", "/revoke", "/end_session"} {
 		mux.Handle(path, provider)
 	}
 	mux.HandleFunc("GET /healthz", a.healthz)
