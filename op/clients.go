@@ -18,12 +18,13 @@ const (
 
 // clientCache holds all clients in memory; a request never waits for the store to know a client.
 type clientCache struct {
-	store   ClientStore
-	now     func() time.Time
-	log     *slog.Logger
-	view    atomic.Pointer[clientView]
-	mu      sync.Mutex
-	lastMis time.Time
+	store ClientStore
+	now   func() time.Time
+	log   *slog.Logger
+	view  atomic.Pointer[clientView]
+
+	mu       sync.Mutex // held while an unknown client is looked for
+	lastMiss time.Time
 }
 
 type clientView struct {
@@ -64,22 +65,22 @@ func (c *clientCache) refresh(ctx context.Context) error {
 	return c.load(ctx)
 }
 
-// client returns a client or nil. An unknown one may be new: the store is asked, at most once a second.
+// client returns a client or nil. An unknown one may be new: the store is asked, at most once a second, and who comes
+// meanwhile waits for what it answers.
 func (c *clientCache) client(ctx context.Context, id string) *Client {
-	if found := c.view.Load().byID[id]; found != nil {
+	if found := c.view.Load().byID[id]; found != nil || id == "" {
 		return found
 	}
 	c.mu.Lock()
-	asks := c.now().Sub(c.lastMis) >= clientMiss || c.now().Before(c.lastMis)
-	if asks {
-		c.lastMis = c.now()
+	defer c.mu.Unlock()
+	if found := c.view.Load().byID[id]; found != nil {
+		return found
 	}
-	c.mu.Unlock()
-	if !asks || id == "" {
-		return nil
-	}
-	if err := c.refresh(ctx); err != nil {
-		c.log.ErrorContext(ctx, "looking for an unknown client", "error", err)
+	if now := c.now(); now.Sub(c.lastMiss) >= clientMiss || now.Before(c.lastMiss) {
+		c.lastMiss = now
+		if err := c.refresh(ctx); err != nil {
+			c.log.ErrorContext(ctx, "looking for an unknown client", "error", err)
+		}
 	}
 	return c.view.Load().byID[id]
 }
