@@ -96,6 +96,7 @@ func NewRing(ctx context.Context, cfg RingConfig) (*Ring, error) {
 			*d.field = d.value
 		}
 	}
+	cfg.Ahead = min(cfg.Ahead, cfg.RotateEvery) // one key ahead is enough, however short it signs
 	r := &Ring{cfg: cfg}
 	if err := r.maintain(ctx); err != nil {
 		return nil, fmt.Errorf("opening the ring: %w", err)

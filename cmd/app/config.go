@@ -98,9 +98,10 @@ type Passwords struct {
 	Pepper     keys.Secret `yaml:"pepper"`
 }
 
-// Rotation is how long a signing key signs.
+// Rotation is how long a signing key signs, and how soon a node sees the rotation of another.
 type Rotation struct {
-	Every time.Duration `yaml:"every"` // 90 days when zero
+	Every   time.Duration `yaml:"every"`   // 90 days when zero
+	Refresh time.Duration `yaml:"refresh"` // 5 seconds when zero
 }
 
 // Traces sends OpenTelemetry spans when Endpoint is set.

@@ -47,7 +47,7 @@ func (a *App) trip(store string) func(context.Context, string) {
 }
 
 func (a *App) openKeys(ctx context.Context) (err error) {
-	a.ring, err = keys.NewRing(ctx, keys.RingConfig{Store: a.records, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log, RotateEvery: a.cfg.Keys.Every})
+	a.ring, err = keys.NewRing(ctx, keys.RingConfig{Store: a.records, Sealer: a.sealer, Now: a.cfg.Now, Log: a.log, RotateEvery: a.cfg.Keys.Every, Refresh: a.cfg.Keys.Refresh})
 	return err
 }
 

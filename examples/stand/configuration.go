@@ -49,7 +49,7 @@ func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 	values := map[string]any{
 		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": data,
 		"Records": s.opt.Records, "Ephemera": s.opt.Ephemera, "World": s.origin(portWorld), "SMTP": s.smtp.Addr().String(),
-		"SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "Portal": s.origin(portPortal), "PortalKeys": string(public),
+		"SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Portal": s.origin(portPortal), "PortalKeys": string(public),
 		"Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
 	}
 	for name, file := range map[string]string{"vhod.yaml": s.ConfigurationFile(), "clients.yaml": s.ClientsFile()} {

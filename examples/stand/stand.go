@@ -33,7 +33,9 @@ type Options struct {
 	Data     string // folder, made when absent
 	Records  string // URL of the provider's stores; embedded in Data when empty
 	Ephemera string
-	Log      *slog.Logger
+	// KeysEvery is how long the provider's signing keys sign, by the stand's clock; as the provider has it when 0.
+	KeysEvery time.Duration
+	Log       *slog.Logger
 }
 
 // Offsets of the ports from the base port (docs of the stand).
