@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	bin = dir
-	for _, pkg := range []string{"./examples", "./cmd/vhod", "./examples/hello"} {
+	for _, pkg := range []string{"./examples", "./cmd/vhod", "./examples/hello", "./examples/television"} {
 		if _, err := built.Program(filepath.Join("..", ".."), pkg, dir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
