@@ -49,6 +49,8 @@ func parse(args []string) (flags, error) {
 	set.StringVar(&f.Records, "records", "", "`URL` of the provider's records: postgres://… or sqlite:///… (default: embedded)")
 	set.StringVar(&f.Ephemera, "ephemera", "", "`URL` of the provider's ephemera: redis://… or sqlite:///… (default: embedded)")
 	set.DurationVar(&f.KeysEvery, "keys-every", 0, "how long a signing key signs, by the stand's clock (default: as the provider)")
+	set.BoolVar(&f.TLS, "tls", false, "everything by https, under a throw-away authority that is written to ca.pem in the data folder")
+	set.StringVar(&f.Trust, "trust", "", "`file` of a further authority (PEM) by whose certificates the provider believes others")
 	set.StringVar(&f.apply, "apply", "", "`file` of further clients, in the format of vhod apply")
 	set.StringVar(&f.log, "log", "", "`file` of the provider's log, - for standard error (default: vhod.log in the data folder)")
 	set.BoolVar(&f.quiet, "quiet", false, "print nothing but the line ready")

@@ -49,11 +49,12 @@ type bankGate struct {
 	fetched time.Time
 }
 
-func newBankGate(bank Bank, issuer string, now func() time.Time) *bankGate {
+func newBankGate(bank Bank, cfg Config) *bankGate {
 	return &bankGate{
-		Bank: bank, redirect: issuer + "/level/bank/callback", now: now,
+		Bank: bank, redirect: cfg.Issuer + "/level/bank/callback", now: cfg.Now,
 		http: &http.Client{
-			Timeout: bankCallLimit,
+			Transport: cfg.Partners,
+			Timeout:   bankCallLimit,
 			// An answer is taken from where it was asked, and nowhere else.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},

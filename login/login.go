@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -25,6 +26,7 @@ type Config struct {
 	Ephemera       account.Ephemera
 	Pages          *templates.Set
 	Banks          []Bank
+	Partners       http.RoundTripper  // to the banks; http.DefaultTransport when nil
 	Services       func() []op.Client // names of clients for the cabinet
 	Agreements     map[string]string  // document ("terms", "privacy") → current version
 	TrustedProxies []string           // CIDRs whose X-Forwarded-For is believed
@@ -71,7 +73,7 @@ func New(cfg Config) (*Door, error) {
 	}
 	d := &Door{cfg: cfg, proxies: proxies, banks: make(map[string]*bankGate, len(cfg.Banks))}
 	for _, bank := range cfg.Banks {
-		d.banks[bank.ID] = newBankGate(bank, cfg.Issuer, cfg.Now)
+		d.banks[bank.ID] = newBankGate(bank, cfg)
 	}
 	d.routes = d.table()
 	return d, nil

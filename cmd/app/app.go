@@ -34,6 +34,7 @@ type App struct {
 	ephemera *ephemera.Store
 	ring     *keys.Ring
 	pages    *templates.Set
+	partners *http.Transport // to registries, banks and gateways
 	accounts *account.Service
 	provider *op.Provider
 	door     *login.Door
@@ -56,6 +57,7 @@ func New(ctx context.Context, cfg Config) (*App, error) {
 	}{
 		{"stores", a.openStores},
 		{"keys", a.openKeys},
+		{"partners", a.openPartners},
 		{"accounts", a.openAccounts},
 		{"front door and provider", a.openDoors},
 		{"traces", a.openTraces},

@@ -33,6 +33,7 @@ type Config struct {
 	MasterKeys string `yaml:"master_keys"` // file of the sealing keyring; Data/master.keys, made at first start, when empty
 
 	TLS            TLS                 `yaml:"tls"`
+	Trust          []string            `yaml:"trust"`           // PEM files of further authorities for the certificates of registries, banks and gateways
 	TrustedProxies []netip.Prefix      `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Registries     map[string]Endpoint `yaml:"registries"`      // passport, snils, inn
 	SMS            []Endpoint          `yaml:"sms"`             // gateways, the first preferred

@@ -60,7 +60,7 @@ func (a *App) openAccounts(context.Context) (err error) {
 	for name, e := range a.cfg.Registries {
 		endpoints[account.Registry(name)] = registry.Endpoint{URL: e.URL, Key: e.Key}
 	}
-	registries, err := registry.New(registry.Config{Endpoints: endpoints, Now: a.cfg.Now, Log: a.log})
+	registries, err := registry.New(registry.Config{Endpoints: endpoints, Client: a.partner(), Now: a.cfg.Now, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (a *App) passwordPolicy() (*credential.Policy, error) {
 func (a *App) openNotify() (err error) {
 	cfg := notify.Config{Outbox: a.records, Pages: a.pages, Now: a.cfg.Now, Log: a.log}
 	for _, e := range a.cfg.SMS {
-		cfg.SMS = append(cfg.SMS, notify.NewSMSGateway(e.URL, e.Key, nil))
+		cfg.SMS = append(cfg.SMS, notify.NewSMSGateway(e.URL, e.Key, a.partner()))
 	}
 	for i, m := range a.cfg.Mail {
 		sender, err := notify.NewSMTP(notify.SMTPConfig{Server: m.Server, From: m.From, Username: m.Username, Password: m.Password, Plain: m.Plain})
@@ -131,7 +131,7 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	}
 	a.door, err = login.New(login.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
-		Pages: a.pages, Banks: banks, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
+		Pages: a.pages, Banks: banks, Partners: a.partners, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
 		Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
@@ -178,6 +178,9 @@ func (a *App) Dated(context.Context) []keys.Dated {
 	if path := a.cfg.TLS.Certificate; path != "" {
 		dated = append(dated, certificateDates(path)...)
 	}
+	for _, path := range a.cfg.Trust {
+		dated = append(dated, certificateDates(path)...)
+	}
 	for _, c := range a.provider.Services() {
 		for _, s := range c.Secrets {
 			if !s.ExpiresAt.IsZero() {
@@ -189,21 +192,21 @@ func (a *App) Dated(context.Context) []keys.Dated {
 	return dated
 }
 
-// certificateDates reads the certificate file as the listener does; an unreadable one has ended.
-func certificateDates(path string) []keys.Dated {
-	d := keys.Dated{Kind: "certificate", Name: path, Until: time.Unix(1, 0), Note: "renew it and restart"}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return []keys.Dated{d}
+// certificateDates reads the certificates of a file; one that does not read has ended, and so has a file without any.
+func certificateDates(path string) (dated []keys.Dated) {
+	text, _ := os.ReadFile(path) // what is not there has no certificate
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		d := keys.Dated{Kind: "certificate", Name: path, Until: time.Unix(1, 0), Note: "renew it and restart"}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err == nil {
+			d.Until = cert.NotAfter
+		}
+		dated = append(dated, d)
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return []keys.Dated{d}
+	if len(dated) == 0 {
+		return []keys.Dated{{Kind: "certificate", Name: path, Until: time.Unix(1, 0), Note: "no certificate is in it"}}
 	}
-	if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-		d.Until = cert.NotAfter
-	}
-	return []keys.Dated{d}
+	return dated
 }
 
 // sweepEvery is how often what has ended long ago is tidied away, and sweepAge how long it is kept.

@@ -27,7 +27,7 @@ type browser struct {
 
 // openBrowser starts Chromium with an empty profile until the test ends. Without scripts every page
 // must still work by plain forms.
-func openBrowser(t *testing.T, scripts bool) *browser {
+func openBrowser(t *testing.T, scripts bool, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -38,6 +38,7 @@ func openBrowser(t *testing.T, scripts bool) *browser {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.ExecPath(path),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("lang", "ru"), chromedp.WindowSize(390, 900))
+	options = append(options, more...)
 	ctx, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	t.Cleanup(stop)
 	ctx, stop = chromedp.NewContext(ctx)

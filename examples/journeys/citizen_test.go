@@ -30,7 +30,7 @@ type citizen struct {
 // newCitizen opens a browser for a person. When the test ends, nothing that the provider wrote may tell of them.
 func newCitizen(t *testing.T, s *stand, p person, scripts bool) *citizen {
 	t.Helper()
-	c := &citizen{browser: openBrowser(t, scripts), stand: s, p: p, password: "Тихая-Гавань7 у моря", declines: map[string]bool{}, secrets: map[string]string{}}
+	c := &citizen{browser: openBrowser(t, scripts, s.trusted()...), stand: s, p: p, password: "Тихая-Гавань7 у моря", declines: map[string]bool{}, secrets: map[string]string{}}
 	t.Cleanup(func() {
 		if !t.Failed() {
 		}
@@ -217,6 +217,24 @@ func newcomersJourney(c *citizen, underWay func()) {
 	payAFine(c)
 	secondServiceNeedsNoSignIn(c)
 	signOutEverywhere(c)
+}
+
+func TestTheJourneyOverHTTPS(t *testing.T) {
+	s := startStand(t, "-tls")
+	c := newCitizen(t, s, s.fresh(1)[0], true)
+	newcomersJourney(c, func() {
+		hosted := 0
+		for name := range c.cookies() {
+			if strings.HasPrefix(name, "__Host-vhod-") {
+				hosted++
+			} else if strings.HasPrefix(name, "vhod-") {
+				t.Errorf("%s is not bound to its host", name)
+			}
+		}
+		if hosted < 2 {
+			t.Errorf("the cookies: %v", slices.Sorted(maps.Keys(c.cookies())))
+		}
+	})
 }
 
 func TestStrangerStartsAtTheVerifiedServiceWithNoAccount(t *testing.T) {

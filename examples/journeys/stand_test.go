@@ -1,7 +1,12 @@
 package journeys_test
 
 import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
@@ -9,10 +14,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 
 	"github.com/vhod-id/vhod/examples/built"
 	"github.com/vhod-id/vhod/storage/storagetest"
@@ -53,8 +61,10 @@ type stand struct {
 	dir  string
 	out  string // what it printed before it was ready
 
-	records, ephemera string     // URLs, where they are not the embedded default
-	nodes             []*process // of vhod serve, where the provider runs beside the stand; their clock is the true one
+	ca                []byte       // of a stand by https; nil: http
+	client            *http.Client // believes it
+	records, ephemera string       // URLs, where they are not the embedded default
+	nodes             []*process   // of vhod serve, where the provider runs beside the stand; their clock is the true one
 }
 
 // startStand runs the stand on free ports until the test ends.
@@ -65,15 +75,54 @@ func startStand(t *testing.T, flags ...string) *stand {
 
 func startStandAt(t *testing.T, base int, flags ...string) *stand {
 	t.Helper()
-	s := &stand{t: t, base: base, dir: t.TempDir()}
+	s := &stand{t: t, base: base, dir: t.TempDir(), client: &http.Client{Timeout: 20 * time.Second}}
 	args := append([]string{"-base-port", strconv.Itoa(s.base), "-data", s.dir}, flags...)
 	s.out = start(t, "ready", filepath.Join(bin, "examples"), args...).printed
+	if slices.Contains(flags, "-tls") {
+		s.believe()
+	}
 	return s
+}
+
+// believe reads the authority of a stand by https.
+func (s *stand) believe() {
+	s.t.Helper()
+	var err error
+	if s.ca, err = os.ReadFile(filepath.Join(s.dir, "ca.pem")); err != nil {
+		s.t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(s.ca)
+	s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	s.t.Cleanup(s.client.CloseIdleConnections)
+}
+
+// trusted makes a browser believe the stand's certificate: it keeps to its own list of authorities, so it is told the key.
+func (s *stand) trusted() (options []chromedp.ExecAllocatorOption) {
+	s.t.Helper()
+	if s.ca == nil {
+		return nil
+	}
+	text, err := os.ReadFile(filepath.Join(s.dir, "tls.pem"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	key := sha256.Sum256(certificate.RawSubjectPublicKeyInfo)
+	return []chromedp.ExecAllocatorOption{chromedp.Flag("ignore-certificate-errors-spki-list", base64.StdEncoding.EncodeToString(key[:]))}
 }
 
 // url returns an address of the stand: part 0 is the provider, 1 the portal, 2 and 3 the banks, 4 the outside world.
 func (s *stand) url(part int, path string) string {
-	return fmt.Sprintf("http://localhost:%d%s", s.base+part, path)
+	scheme := "http"
+	if s.ca != nil && part < 5 {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://localhost:%d%s", scheme, s.base+part, path)
 }
 
 // message is one of the inbox.
@@ -161,7 +210,7 @@ func (s *stand) lastMessage(channel, to, after string) message {
 
 func (s *stand) get(address string, into any) {
 	s.t.Helper()
-	resp, err := (&http.Client{Timeout: 20 * time.Second}).Get(address)
+	resp, err := s.client.Get(address)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -230,7 +279,7 @@ func (s *stand) pass(d time.Duration) {
 		time.Sleep(d)
 		return
 	}
-	resp, err := http.Post(s.url(4, "/clock"), "application/json", strings.NewReader(`{"advance":"`+d.String()+`"}`))
+	resp, err := s.client.Post(s.url(4, "/clock"), "application/json", strings.NewReader(`{"advance":"`+d.String()+`"}`))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -247,6 +296,9 @@ func (s *stand) startHello(t *testing.T) {
 	}
 	t.Setenv("VHOD_ISSUER", s.url(0, ""))
 	t.Setenv("VHOD_HOME", address)
+	if s.ca != nil {
+		t.Setenv("SSL_CERT_FILE", filepath.Join(s.dir, "ca.pem"))
+	}
 	start(t, "open "+address, filepath.Join(bin, "hello"))
 }
 

@@ -10,7 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strings"
 	"text/template"
 
 	"github.com/go-jose/go-jose/v4"
@@ -37,20 +37,18 @@ func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 	if err != nil {
 		return fmt.Errorf("writing the portal's key: %w", err)
 	}
-	data, err := filepath.Abs(s.opt.Data)
-	if err != nil {
-		return fmt.Errorf("finding the data folder: %w", err)
-	}
 	type bankEntry struct{ ID, Name, English, Issuer, Secret, Auth string }
 	var banks []bankEntry
 	for _, b := range s.banks() {
 		banks = append(banks, bankEntry{b.ID, b.Name, b.English, b.Issuer, b.ClientSecret, b.Auth})
 	}
 	values := map[string]any{
-		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": data,
+		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": s.opt.Data,
 		"Records": s.opt.Records, "Ephemera": s.opt.Ephemera, "World": s.origin(portWorld), "SMTP": s.smtp.Addr().String(),
-		"SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Portal": s.origin(portPortal), "PortalKeys": string(public),
+		"SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Trust": s.trusted(), "TLS": s.opt.TLS,
+		"Certificate": s.file(fileCertificate), "Key": s.file(fileKey), "Portal": s.origin(portPortal), "PortalKeys": string(public),
 		"Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
+		"SecureCaller": "https://" + strings.TrimPrefix(s.origin(portCaller), "http://"),
 	}
 	for name, file := range map[string]string{"vhod.yaml": s.ConfigurationFile(), "clients.yaml": s.ClientsFile()} {
 		var text bytes.Buffer

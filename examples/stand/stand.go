@@ -7,6 +7,7 @@ package stand
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,8 @@ type Options struct {
 	Ephemera string
 	// KeysEvery is how long the provider's signing keys sign, by the stand's clock; as the provider has it when 0.
 	KeysEvery time.Duration
+	TLS       bool   // everything by https, under a throw-away authority in Data
+	Trust     string // PEM file of a further authority for what the provider fetches
 	Log       *slog.Logger
 }
 
@@ -51,17 +54,23 @@ const (
 
 // Stand is a stand whose listeners are open. Run serves them.
 type Stand struct {
-	opt       Options
-	clock     *inbox.Clock
-	residents []Resident
-	listeners []net.Listener
-	servers   []*http.Server
-	world     *inbox.Server
-	smtp      net.Listener
+	opt         Options
+	certificate *tls.Config // nil: everything by http
+	clock       *inbox.Clock
+	residents   []Resident
+	listeners   []net.Listener
+	servers     []*http.Server
+	world       *inbox.Server
+	smtp        net.Listener
 }
 
 // Open opens all listeners but the provider's and writes the provider's configuration.
 func Open(opt Options) (*Stand, error) {
+	data, err := filepath.Abs(opt.Data) // the configuration is for a process that may stand elsewhere
+	if err != nil {
+		return nil, fmt.Errorf("finding the data folder: %w", err)
+	}
+	opt.Data = data
 	if err := os.MkdirAll(opt.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("making the data folder: %w", err)
 	}
@@ -85,6 +94,9 @@ func (s *Stand) open() (err error) {
 	population := registries.NewPopulation(s.clock.Now())
 	broken := faults.NewSet(registries.FaultPassport, registries.FaultSNILS, registries.FaultINN,
 		inbox.FaultSMS, inbox.FaultMail, "bank-green", "bank-yellow")
+	if err := s.openTLS(); err != nil {
+		return err
+	}
 	key, err := portalKey(s.file("portal.jwk"))
 	if err != nil {
 		return err
@@ -157,8 +169,12 @@ func (s *Stand) banks() []bankConfig {
 }
 
 func (s *Stand) openPortal(key jose.JSONWebKey) error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
 	p, err := portal.New(portal.Config{Origin: s.origin(portPortal), Issuer: s.origin(portProvider), ClientID: "portal",
-		Key: key, Now: s.clock.Now, Log: s.opt.Log})
+		Key: key, HTTP: client, Now: s.clock.Now, Log: s.opt.Log})
 	if err != nil {
 		return err
 	}
@@ -171,7 +187,7 @@ func (s *Stand) listen(offset int, h http.Handler) error {
 		return fmt.Errorf("the stand: %w (another stand? choose other ports with -base-port)", err)
 	}
 	s.listeners = append(s.listeners, l)
-	s.servers = append(s.servers, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second,
+	s.servers = append(s.servers, &http.Server{Handler: h, TLSConfig: s.certificate, ReadHeaderTimeout: 10 * time.Second,
 		ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug)})
 	return nil
 }
@@ -182,10 +198,11 @@ func (s *Stand) Run(ctx context.Context) error {
 	group.Go(func() error { return s.world.ServeMail(ctx, s.smtp) })
 	for i, server := range s.servers {
 		group.Go(func() error {
-			if err := server.Serve(s.listeners[i]); !errors.Is(err, http.ErrServerClosed) {
-				return err
+			err := s.serve(server, s.listeners[i])
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
 			}
-			return nil
+			return err
 		})
 	}
 	group.Go(func() error {
@@ -200,6 +217,13 @@ func (s *Stand) Run(ctx context.Context) error {
 		return nil
 	})
 	return group.Wait()
+}
+
+func (s *Stand) serve(server *http.Server, l net.Listener) error {
+	if s.certificate == nil {
+		return server.Serve(l)
+	}
+	return server.ServeTLS(l, "", "") // the certificate is in its configuration
 }
 
 // close closes what Open opened, when it failed.
@@ -226,8 +250,14 @@ func (s *Stand) file(name string) string { return filepath.Join(s.opt.Data, name
 
 func (s *Stand) address(offset int) string { return fmt.Sprintf("127.0.0.1:%d", s.opt.BasePort+offset) }
 
+// origin is a part of the stand as a browser names it. The operations listener and the caller's own client speak http in
+// any case.
 func (s *Stand) origin(offset int) string {
-	return fmt.Sprintf("http://localhost:%d", s.opt.BasePort+offset)
+	scheme := "http"
+	if s.opt.TLS && offset != portOperations && offset != portCaller {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://localhost:%d", scheme, s.opt.BasePort+offset)
 }
 
 // openClock starts the clock where the stand left it.

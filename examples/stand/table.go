@@ -38,6 +38,9 @@ func (s *Stand) Table() string {
 	row(s.ConfigurationFile(), "the provider's configuration")
 	row(s.ClientsFile(), "its clients")
 	row(s.file("vhod.log"), "its log")
+	if s.opt.TLS {
+		row(s.file(fileCA), "the authority to trust (SSL_CERT_FILE for Go, NODE_EXTRA_CA_CERTS for Node.js)")
+	}
 	_ = t.Flush()
 	return b.String()
 }
