@@ -60,6 +60,13 @@ func (c *Client) checkCredentials() (problems []error) {
 	if slices.Contains(c.Auth, AuthPrivateKey) && len(c.JWKS) == 0 && c.JWKSURI == "" {
 		problems = append(problems, errors.New("auth private_key_jwt: jwks or jwks_uri is needed"))
 	}
+	exchanges := slices.Contains(c.GrantTypes, grantExchange)
+	if exchanges && public {
+		problems = append(problems, errors.New("grant token-exchange: not for a public client, who acts has to be certain"))
+	}
+	if exchanges != (len(c.ExchangeAudience) > 0) {
+		problems = append(problems, errors.New("exchange_audience and the grant token-exchange go together: name the targets, or neither"))
+	}
 	if public && slices.Contains(c.GrantTypes, "client_credentials") {
 		problems = append(problems, errors.New("grant client_credentials: not for a public client (RFC 6749 §4.4)"))
 	}

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,6 +29,7 @@ type introspection struct {
 	AuthTime int64         `json:"auth_time,omitempty"`
 	Session  string        `json:"sid,omitempty"`
 	Confirm  *confirmation `json:"cnf,omitempty"`
+	Actor    *actor        `json:"act,omitempty"`
 }
 
 // introspect is RFC 7662. A client learns of tokens that were issued to it or that name it as an audience; of all others, as of
@@ -53,7 +55,7 @@ func (p *Provider) inspect(r *http.Request, client *Client, token string) (intro
 		return p.inspectRefresh(r, client, token)
 	}
 	t, err := p.readAccess(r.Context(), token)
-	if err != nil || (t.ClientID != client.ID && !slices.Contains(t.Audience, client.ID) && !sharesAudience(t.Audience, client)) {
+	if err != nil || !p.concerns(t, client) {
 		return introspection{}, nil
 	}
 	if t.Family != "" {
@@ -70,7 +72,7 @@ func (p *Provider) inspect(r *http.Request, client *Client, token string) (intro
 		kind = "DPoP"
 	}
 	return introspection{Active: true, Scope: t.Scope, ClientID: t.ClientID, Type: kind, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience,
-		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm}, nil
+		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm, Actor: t.Actor}, nil
 }
 
 // sharesAudience reports whether a token is meant for a resource that the client runs.
@@ -118,18 +120,30 @@ func (p *Provider) revoke(w http.ResponseWriter, r *http.Request, form url.Value
 	if token == "" {
 		return fault("invalid_request", "[token.missing] the parameter token is missing")
 	}
-	id := ""
-	if family, _, ok := p.readRefreshToken(client, token); ok {
-		id = family
-	} else if t, err := p.readAccess(r.Context(), token); err == nil && t.ClientID == client.ID {
-		id = t.Family
-	}
-	if id != "" { // both kinds of token say themselves that they are this client's
-		if _, err := p.cfg.Families.EndFamily(r.Context(), id, p.now()); err != nil {
-			return fmt.Errorf("ending a grant: %w", err)
-		}
+	if err := p.endToken(r.Context(), client, token); err != nil {
+		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// endToken ends the grant of a client's token. Of a delegated token it ends that one: the grant is another service's.
+func (p *Provider) endToken(ctx context.Context, client *Client, token string) error {
+	id := ""
+	if family, _, ok := p.readRefreshToken(client, token); ok {
+		id = family
+	} else if t, err := p.readAccess(ctx, token); err == nil && t.ClientID == client.ID {
+		if t.Actor != nil {
+			return p.revokeDelegated(ctx, t)
+		}
+		id = t.Family
+	}
+	if id == "" {
+		return nil
+	}
+	if _, err := p.cfg.Families.EndFamily(ctx, id, p.now()); err != nil { // both kinds of token say themselves that they are this client's
+		return fmt.Errorf("ending a grant: %w", err)
+	}
 	return nil
 }

@@ -49,6 +49,7 @@ type Client struct {
 	GrantTypes             []string
 	Scopes                 []string // that it may ask for
 	Audience               []string // resource servers its access tokens are for; introspection sees tokens for these
+	ExchangeAudience       []string // targets that it may exchange a person's token for (RFC 8693); none: it may not
 	IDTokenAlg             string   // RS256 when empty (OpenID Connect Registration §2)
 	SubjectType            string   // "pairwise" (default) or "public"
 	SectorIdentifier       string   // host; from the redirect URI when empty

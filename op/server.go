@@ -126,7 +126,17 @@ type errorBody struct {
 }
 
 // tokenResponse is RFC 6749 §5.1 with the ID token of OpenID Connect Core §3.1.3.3.
-type tokenResponse = oidc.AccessTokenResponse
+type tokenResponse struct {
+	oidc.AccessTokenResponse
+	IssuedType string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
+}
+
+// answer is a response with an access token alone.
+func answer(token, jkt string, life time.Duration, scopes []string) *tokenResponse {
+	return &tokenResponse{AccessTokenResponse: oidc.AccessTokenResponse{
+		AccessToken: token, TokenType: tokenType(jkt), ExpiresIn: uint64(life.Seconds()), Scope: scopes,
+	}}
+}
 
 // The grants of the token endpoint.
 const (
@@ -136,4 +146,4 @@ const (
 )
 
 // grants are those that the token endpoint knows.
-var grants = []string{grantCode, grantRefresh, grantClient, grantDevice}
+var grants = []string{grantCode, grantRefresh, grantClient, grantDevice, grantExchange}

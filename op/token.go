@@ -54,6 +54,8 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 		response, err = p.refresh(r, client, form, jkt)
 	case grantDevice:
 		response, err = p.exchangeDevice(r, client, form, jkt)
+	case grantExchange:
+		response, err = p.exchange(r, client, form, jkt)
 	case grantClient:
 		response, err = p.clientCredentials(r.Context(), client, form, jkt)
 	}
@@ -82,7 +84,7 @@ func (p *Provider) clientCredentials(ctx context.Context, client *Client, form u
 	if err != nil {
 		return nil, err
 	}
-	return &tokenResponse{AccessToken: access, TokenType: tokenType(jkt), ExpiresIn: uint64(accessLife.Seconds()), Scope: scopes}, nil
+	return answer(access, jkt, accessLife, scopes), nil
 }
 
 // accessToken is the payload of an access token (RFC 9068 §2.2).
@@ -100,6 +102,7 @@ type accessToken struct {
 	AuthTime int64         `json:"auth_time,omitempty"`
 	Session  string        `json:"sid,omitempty"`
 	Confirm  *confirmation `json:"cnf,omitempty"`
+	Actor    *actor        `json:"act,omitempty"`
 }
 
 // confirmation binds a token to a key (RFC 7800, RFC 9449 §6.1).
@@ -148,7 +151,7 @@ func (p *Provider) mint(ctx context.Context, client *Client, f *Family, scopes [
 	if err != nil {
 		return nil, err
 	}
-	out := &tokenResponse{AccessToken: access, TokenType: tokenType(f.JKT), ExpiresIn: uint64(accessLife.Seconds()), Scope: scopes}
+	out := answer(access, f.JKT, accessLife, scopes)
 	if !slices.Contains(scopes, "openid") {
 		return out, nil
 	}

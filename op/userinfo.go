@@ -39,6 +39,9 @@ func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[strin
 	if err != nil {
 		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.invalid] the access token is not ours, not an access token, or has expired")
 	}
+	if !slices.Contains(t.Audience, p.cfg.Issuer) {
+		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.audience] the access token is for another resource")
+	}
 	if err := p.proofAtResource(w, r, scheme, token, t); err != nil {
 		return nil, err
 	}
@@ -75,8 +78,15 @@ func (p *Provider) liveFamily(r *http.Request, t accessToken) (*Family, *account
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	if !family.EndedAt.IsZero() || family.ClientID != client.ID || !standing(family, a, client) {
+	owner := client
+	if t.Actor != nil { // the grant is that of the service that the person signed in to
+		owner = p.clients.client(r.Context(), family.ClientID)
+	}
+	if owner == nil || !family.EndedAt.IsZero() || family.ClientID != owner.ID || !standing(family, a, owner) {
 		return nil, nil, nil, nil
+	}
+	if gone, err := p.revoked(r.Context(), t); gone || err != nil {
+		return nil, nil, nil, err
 	}
 	return family, a, client, nil
 }
