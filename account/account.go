@@ -54,11 +54,13 @@ type Account struct {
 	Evidence    []Evidence
 	Banks       []BankLink
 
-	Password   credential.Password
-	TOTP       []credential.TOTP
-	Backup     credential.BackupSet
-	Agreements []Agreement
-	Grants     []Grant
+	Password credential.Password
+	TOTP     []credential.TOTP
+	Backup   credential.BackupSet
+	// Certificates are those by whose signature the person signs in.
+	Certificates []Certificate
+	Agreements   []Agreement
+	Grants       []Grant
 
 	events []Event
 	owed   []Task

@@ -180,7 +180,7 @@ func (s *Service) Confirm(ctx context.Context, id ID, e Evidence, o Origin) (*Ac
 		}
 		now := s.now()
 		var matched []string
-		matched, wrong = compareClaimed(a, e.Claims)
+		matched, wrong = compareClaimed(a, e.Method, e.Claims)
 		if len(wrong) > 0 {
 			a.note(ConfirmFailed, now, o, "by", string(e.Method), "verifier", e.Verifier, "differs", wrong.fields())
 			return nil

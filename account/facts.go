@@ -31,7 +31,6 @@ const (
 	ConsentGiven      EventKind = "consent-given"
 	ConsentWithdrawn  EventKind = "consent-withdrawn"
 	DeviceConnected   EventKind = "device-connected"
-	ActSigned         EventKind = "act-signed"
 	DataReleased      EventKind = "data-released"
 	TokensEnded       EventKind = "tokens-ended"
 	DataRead          EventKind = "data-read"
@@ -39,6 +38,13 @@ const (
 	AccountLocked     EventKind = "account-locked"
 	AccountUnlocked   EventKind = "account-unlocked"
 	AgreementAccepted EventKind = "agreement-accepted"
+)
+
+// The kinds of events of electronic signatures.
+const (
+	CertificateLinked  EventKind = "certificate-linked"
+	CertificateRemoved EventKind = "certificate-removed"
+	SignatureRefused   EventKind = "signature-refused"
 )
 
 // note records an event of this change. Actor is "person" unless details name another by the key "actor".

@@ -19,6 +19,8 @@ const (
 	ByNumber   IdentifierKind = "number"
 	ByPassport IdentifierKind = "passport" // series and number
 	ByBank     IdentifierKind = "bank"     // issuer, a space, subject
+	// ByCertificate finds an account by a certificate that was linked to it: its fingerprint.
+	ByCertificate IdentifierKind = "certificate"
 )
 
 // Identifier is a value that belongs to one account at most. Stores keep a keyed hash of it.

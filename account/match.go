@@ -161,7 +161,8 @@ func normalise(s string) string {
 
 // compareClaimed compares what another party asserts with what the account was proven to be. What the party does not
 // assert is no difference, and no match; family name, given name and birth date must be there, and one document.
-func compareClaimed(a *Account, c Claimed) (matched []string, wrong FieldErrors) {
+// A certificate states no birth date: there the SNILS, which is one person's alone, stands for it.
+func compareClaimed(a *Account, by ProofingMethod, c Claimed) (matched []string, wrong FieldErrors) {
 	d := comparePerson(a.Person, c.Person, true)
 	asserted := []string{"family_name", "given_name"}
 	if c.Person.MiddleName == "" {
@@ -169,7 +170,11 @@ func compareClaimed(a *Account, c Claimed) (matched []string, wrong FieldErrors)
 	} else {
 		asserted = append(asserted, "middle_name")
 	}
-	asserted = append(asserted, "birthdate")
+	if by == ProvenBySignature && c.Person.Birthdate.IsZero() && !c.SNILS.IsZero() {
+		d.fields = without(d.fields, "birthdate")
+	} else {
+		asserted = append(asserted, "birthdate")
+	}
 	if c.Person.Gender != "" {
 		asserted = append(asserted, "gender")
 	}
@@ -189,10 +194,7 @@ func compareClaimed(a *Account, c Claimed) (matched []string, wrong FieldErrors)
 		asserted = append(asserted, "inn")
 		d.exact("inn", a.INN == c.INN)
 	}
-	for _, f := range d.fields {
-		wrong = append(wrong, FieldError{Field: f, Message: "error.differs." + f})
-	}
-	if len(wrong) > 0 {
+	if wrong := d.errors(); len(wrong) > 0 {
 		return nil, wrong
 	}
 	return asserted, nil

@@ -20,6 +20,7 @@ type SignUp struct {
 	Agreements   []Agreement
 	Lang         string
 	Origin       Origin
+	Signature    *Signature // by which the person signed up, nil without one
 }
 
 // SignUp creates a simplified account (R067). TakenError when a contact belongs to another account;
@@ -47,6 +48,10 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (*Account, error) {
 	a.note(SignedUp, now, in.Origin)
 	for _, g := range in.Agreements {
 		a.note(AgreementAccepted, now, in.Origin, "document", g.Document, "version", g.Version)
+	}
+	if in.Signature != nil {
+		a.link(in.Signature.Certificate, now, in.Origin)
+		a.Application = in.Signature.Claims.application()
 	}
 	if err := s.cfg.Store.Create(ctx, a); err != nil {
 		return nil, fmt.Errorf("creating an account: %w", err)

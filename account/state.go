@@ -120,5 +120,8 @@ func (a *Account) Identifiers() []Identifier {
 	for _, b := range a.Banks {
 		add(ByBank, b.Issuer+" "+b.Subject)
 	}
+	for _, c := range a.Certificates {
+		add(ByCertificate, c.Fingerprint)
+	}
 	return all
 }

@@ -16,6 +16,7 @@ var paths = map[step]string{
 	stepIdentify:         "/login",
 	stepPassword:         "/login/password",
 	stepSecond:           "/login/totp",
+	stepSignature:        "/login/esign",
 	stepProtect:          "/protect",
 	stepUnreachable:      "/login/unreachable",
 	stepRaise:            "/level",
@@ -114,9 +115,7 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 		return seeOther(w, r, a.Outcome.Return)
 	}
-	auth := authentication(v.session, v.person)
-	auth.Origin = d.origin(r)
-	response, err := d.cfg.Provider().Approve(r.Context(), a.Request, auth)
+	response, err := d.cfg.Provider().Approve(r.Context(), a.Request, authentication(v.session, v.person))
 	return d.leave(w, r, a, response, err)
 }
 

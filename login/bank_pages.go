@@ -23,6 +23,7 @@ type banksData struct {
 	Attempt string
 	Banks   []bankChoice
 	HomeURL string
+	SignURL string // confirm by an electronic signature instead
 }
 
 type bankChoice struct{ ID, Name string }
@@ -41,7 +42,7 @@ func (d *Door) showBanks(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) renderBanks(w http.ResponseWriter, r *http.Request, in *inside, err error) error {
-	data := banksData{Attempt: in.attempt.ID, HomeURL: in.home}
+	data := banksData{Attempt: in.attempt.ID, HomeURL: in.home, SignURL: d.confirmURL(in)}
 	lang := d.lang(r, in.attempt)
 	page := in.page(d, r, "level-bank", nil)
 	for _, bank := range d.cfg.Banks {

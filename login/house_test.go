@@ -18,6 +18,7 @@ import (
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/account/credential"
 	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/keys/cms"
 	"github.com/vhod-id/vhod/login"
 	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/storage/ephemera"
@@ -39,6 +40,7 @@ type house struct {
 	door     *login.Door
 	url      string
 	asked    registries
+	verify   func(message, content []byte, at time.Time) (*cms.Signer, error)
 }
 
 // registries answers as a test says.
@@ -59,7 +61,7 @@ func allMatch(app account.Application) []account.Check {
 
 func newHouse(t *testing.T, banks ...login.Bank) *house {
 	t.Helper()
-	h := &house{t: t, clock: storagetest.NewClock(), asked: allMatch}
+	h := &house{t: t, clock: storagetest.NewClock(), asked: allMatch, verify: noTrust(t).Verify}
 	var sealer *keys.Sealer
 	h.records, h.ephemera, sealer = storagetest.Open(t, h.clock.Now)
 	server := httptest.NewUnstartedServer(nil)
@@ -88,6 +90,9 @@ func newHouse(t *testing.T, banks ...login.Bank) *house {
 	h.door, err = login.New(login.Config{
 		Issuer: h.url, Accounts: h.accounts, Provider: func() op.Interaction { return h.provider },
 		Ephemera: h.ephemera, Pages: pages, Banks: banks,
+		VerifySignature: func(_ context.Context, message, content []byte, at time.Time) (*cms.Signer, error) {
+			return h.verify(message, content, at)
+		},
 		Services:   func() []op.Client { return []op.Client{h.provider.client} },
 		Agreements: map[string]string{"terms": "3", "privacy": "2"}, TrustedProxies: []string{"10.0.0.0/8", "fd00::/8"},
 		Now: h.clock.Now, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError})),
@@ -283,8 +288,8 @@ func (p *provider) Released(_ context.Context, _ *op.Client, _ *op.AuthRequest, 
 	}, nil
 }
 
-func (p *provider) Covered(client *op.Client, req *op.AuthRequest, a *account.Account) bool {
-	return a.Grant(client.ID) != nil && len(req.Details) == 0
+func (p *provider) Covered(client *op.Client, _ *op.AuthRequest, a *account.Account) bool {
+	return a.Grant(client.ID) != nil
 }
 
 func (p *provider) Met(req *op.AuthRequest, auth op.Authentication) bool {

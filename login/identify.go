@@ -15,6 +15,7 @@ type identifyData struct {
 	Shared     bool
 	Known      string // who is signed in already, when the service asks which account
 	SignUpURL  string
+	SignURL    string // sign in by an electronic signature; empty where none is taken
 }
 
 // showIdentify asks who the person is. Without an attempt it begins one that ends in the cabinet, or
@@ -63,6 +64,7 @@ func (d *Door) renderIdentify(w http.ResponseWriter, r *http.Request, v *visit, 
 	if data.Identifier == "" {
 		data.Identifier = a.Hint
 	}
+	data.SignURL = d.signURL(a)
 	if v.session != nil && v.policy.Choose && !a.Chosen {
 		data.Known = displayName(v.person)
 	}

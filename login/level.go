@@ -94,6 +94,8 @@ func (d *Door) upward(in *inside) string {
 	switch {
 	case in.person.Level >= account.Verified:
 		return "/level/result"
+	case in.person.Level == account.Standard && len(d.cfg.Banks) == 0 && d.cfg.VerifySignature != nil:
+		return "/level/esign"
 	case in.person.Level == account.Standard:
 		return "/level/bank"
 	case app.Waiting:
@@ -171,7 +173,7 @@ func (d *Door) afterCheck(w http.ResponseWriter, r *http.Request, in *inside) er
 	case in.person.Application.Waiting:
 		return seeOther(w, r, in.path("/level/wait"))
 	case in.person.Level == account.Standard && in.policy.Level == account.Verified:
-		return seeOther(w, r, in.path("/level/bank"))
+		return seeOther(w, r, in.path(d.upward(in)))
 	}
 	return seeOther(w, r, in.path("/level/result"))
 }
@@ -237,6 +239,7 @@ type resultData struct {
 	Bank     string
 	Problems []problem
 	BankURL  string // the next step up
+	SignURL  string // the same by an electronic signature
 	RetryURL string
 	HomeURL  string
 }
@@ -267,6 +270,7 @@ func (d *Door) showResult(w http.ResponseWriter, r *http.Request) error {
 	if in.person.Level == account.Standard && len(d.cfg.Banks) > 0 {
 		data.BankURL = in.path("/level/bank")
 	}
+	data.SignURL = d.confirmURL(in)
 	value, ok, err := d.cfg.Ephemera.Get(r.Context(), troubleKey(in.person.ID))
 	if err != nil {
 		return fmt.Errorf("reading why the level was not raised: %w", err)

@@ -6,6 +6,7 @@
 package login
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,11 +15,13 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys/cms"
 	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/templates"
 )
 
-// Config is what the front door needs. Everything but Banks, Services and TrustedProxies must be set.
+// Config is what the front door needs. Everything but Banks, Partners, VerifySignature,
+// Services and TrustedProxies must be set.
 type Config struct {
 	Issuer         string // https://host; cookies are __Host- and Secure when it is https
 	Accounts       *account.Service
@@ -32,6 +35,9 @@ type Config struct {
 	TrustedProxies []string           // CIDRs whose X-Forwarded-For is believed
 	Now            func() time.Time
 	Log            *slog.Logger
+	// VerifySignature says who signed the content; any doubt is a cms.Refusal. Nil: nobody signs in by a
+	// signature.
+	VerifySignature func(ctx context.Context, message, content []byte, at time.Time) (*cms.Signer, error)
 }
 
 // Bank is a bank by whose OpenID login a person confirms their identity.

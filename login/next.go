@@ -15,6 +15,7 @@ const (
 	stepIdentify    step = "identify"
 	stepPassword    step = "password"
 	stepSecond      step = "second"      // authenticator or backup code
+	stepSignature   step = "signature"   // the request asks for an electronic signature, and the person has one
 	stepOpen        step = "open"        // everything is proven: the door opens or renews the session
 	stepProtect     step = "protect"     // a second factor is asked for and the person has none
 	stepUnreachable step = "unreachable" // the request asks what this person cannot give
@@ -106,9 +107,11 @@ func provedFirst(proofs []account.Proof) bool {
 	return slices.ContainsFunc(proofs, func(p account.Proof) bool { return !isSecond(p.Method) })
 }
 
-// provedSecond reports whether a second factor is among the proofs.
+// provedSecond reports whether a second factor is among the proofs, or one that counts as two (C26).
 func provedSecond(proofs []account.Proof) bool {
-	return slices.ContainsFunc(proofs, func(p account.Proof) bool { return isSecond(p.Method) })
+	return slices.ContainsFunc(proofs, func(p account.Proof) bool {
+		return isSecond(p.Method) || account.StrengthOf([]account.Proof{p}) == account.PhishingResistant
+	})
 }
 
 // isSecond reports whether a method stands only beside a first factor.
@@ -120,6 +123,8 @@ func isSecond(m account.Method) bool {
 func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
 	if p.Strength > account.StrengthOf(session.Proofs) {
 		switch {
+		case p.Strength == account.PhishingResistant && hasCertificate(person, p.Now):
+			return stepSignature
 		case p.Strength == account.TwoFactor && !hasSecond(person) && !a.SkipProtect:
 			return stepProtect
 		case p.Essential:
@@ -149,6 +154,11 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 // hasSecond reports whether a second factor is set up. Once it is, it is asked at every sign-in (C29,
 // R139): a backup set alone is a spare key, not a factor.
 func hasSecond(person *account.Account) bool { return person != nil && len(person.TOTP) > 0 }
+
+// hasCertificate reports whether the person can sign in by an electronic signature.
+func hasCertificate(person *account.Account, now time.Time) bool {
+	return person != nil && slices.ContainsFunc(person.Certificates, func(c account.Certificate) bool { return now.Before(c.NotAfter) })
+}
 
 // fresh reports whether the session holds a proof as young as since.
 func fresh(session *account.Session, since time.Time) bool {
@@ -193,23 +203,23 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 			p.Since = a.CreatedAt // who proved themselves in this very flow is young enough
 		}
 	}
-	if len(req.Details) > 0 { // a signature is made with both factors, for itself, by somebody whose name was checked
-		p.Level, p.Strength, p.Essential, p.Since = account.Standard, account.TwoFactor, true, a.CreatedAt
-	}
 	if len(req.ACR) > 0 {
-		want := chooseACR(req.ACR, person)
+		want := chooseACR(req.ACR, person, now)
 		// The provider answers a request with what it asked or with an error, and never lowers it in silence;
 		// so what is asked is essential here, whether the service called it so or not.
-		p.Level, p.Strength, p.Essential = max(p.Level, want.Level), max(p.Strength, want.Strength), true
+		p.Level, p.Strength, p.Essential = want.Level, want.Strength, true
 	}
 	return p
 }
 
-func chooseACR(acceptable []op.ACR, person *account.Account) op.ACR {
+func chooseACR(acceptable []op.ACR, person *account.Account, now time.Time) op.ACR {
 	if person != nil {
 		reach := account.OneFactor
 		if hasSecond(person) {
 			reach = account.TwoFactor
+		}
+		if hasCertificate(person, now) {
+			reach = account.PhishingResistant
 		}
 		for _, acr := range acceptable {
 			if acr.Level <= person.Level && acr.Strength <= reach {

@@ -22,6 +22,12 @@ func withApp() *account.Account {
 	return a
 }
 
+func withCertificate(until time.Time) *account.Account {
+	a := simple()
+	a.Certificates = []account.Certificate{{NotAfter: until}}
+	return a
+}
+
 func proofs(at time.Time, methods ...account.Method) []account.Proof {
 	var out []account.Proof
 	for _, m := range methods {
@@ -38,6 +44,7 @@ func session(at time.Time, methods ...account.Method) *account.Session {
 func TestNextSaysWhatFollows(t *testing.T) {
 	const (
 		pwd, totp, backup, sms = account.MethodPassword, account.MethodTOTP, account.MethodBackup, account.MethodSMS
+		esign                  = account.MethodSignature
 		essential2fa           = "essential 2fa"
 	)
 	anna := account.Identifier{Kind: account.ByPhone, Value: "+79123456789"}
@@ -102,6 +109,11 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		{essential2fa + ", proven", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.TwoFactor, Essential: true}, "done"},
 		{"essential phr", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.PhishingResistant, Essential: true}, "unreachable"},
 		{"wished phr", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.PhishingResistant}, "done"},
+
+		{"a signature counts as two factors", proven(noon, esign), withApp(), nil, login.Policy{}, "open"},
+		{"phr of who signs", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "signature"},
+		{"phr of who signs, proven", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd, esign), login.Policy{Strength: account.PhishingResistant, Essential: true}, "done"},
+		{"phr of whose certificate has ended", signIn(login.Attempt{}), withCertificate(noon), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "unreachable"},
 
 		{"the level is too low", signIn(login.Attempt{}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "raise"},
 		{"the level is too low, later", signIn(login.Attempt{SkipLevel: true}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "done"},

@@ -16,6 +16,7 @@ type passwordData struct {
 	ChangeURL  string // empty when the identifier is fixed
 	ForgotURL  string
 	Reauth     bool // the person is signed in and shows again that it is them
+	SignURL    string
 }
 
 func (d *Door) showPassword(w http.ResponseWriter, r *http.Request) error {
@@ -37,6 +38,7 @@ func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 		Username:   a.Typed,
 		ForgotURL:  at(paths[stepRecoveryStart], a),
 		Reauth:     a.Fixed,
+		SignURL:    d.signURL(a),
 	}
 	if !a.Fixed {
 		data.ChangeURL = at(paths[stepIdentify], a)

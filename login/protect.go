@@ -60,7 +60,7 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	in := &inside{visit: v, home: home}
 	if in.inFlow() {
 		switch v.next() {
-		case stepProtect, stepRaise, stepReady, stepConsent, stepDone, stepUnreachable:
+		case stepProtect, stepRaise, stepReady, stepConsent, stepDone, stepUnreachable, stepSignature:
 			if !recent || d.provedRecently(v.session) {
 				return in, nil
 			}

@@ -1,6 +1,7 @@
 package login
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -29,6 +30,7 @@ func (d *Door) table() []route {
 		d.commonRoutes(),
 		d.protectRoutes(),
 		d.levelRoutes(),
+		d.signatureRoutes(),
 		d.cabinetRoutes(),
 	)
 }
@@ -116,6 +118,7 @@ func (d *Door) cabinetRoutes() []route {
 	room := cabinet.New(cabinet.Config{
 		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor,
 		Fresh: d.provedRecently, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
+		Signatures: d.cfg.VerifySignature != nil,
 	})
 	var out []route
 	for _, r := range room.Routes() {
@@ -129,7 +132,11 @@ func (d *Door) cabinetRoutes() []route {
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
 	for _, route := range d.routes {
-		mux.Handle(route.pattern, d.handle(route.serve))
+		handler := d.handle(route.serve)
+		if slices.Contains(uploads, route.pattern) {
+			handler = d.handleUpload(route.serve)
+		}
+		mux.Handle(route.pattern, handler)
 	}
 	mux.Handle("GET /assets/", d.cfg.Pages.Assets())
 	mux.Handle("/", d.handle(func(http.ResponseWriter, *http.Request) error { return account.ErrNotFound }))
@@ -140,9 +147,26 @@ func (d *Door) Handler() http.Handler {
 
 // handle gives a handler's error to the one mapper.
 func (d *Door) handle(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	return d.handleForm(maxForm, (*http.Request).ParseForm, serve)
+}
+
+// handleUpload is handle for a form that carries a file. The file stays in memory: the whole form is no
+// larger than what is allowed there.
+func (d *Door) handleUpload(serve func(http.ResponseWriter, *http.Request) error) http.Handler {
+	parse := func(r *http.Request) error {
+		err := r.ParseMultipartForm(maxSignatureForm)
+		if errors.Is(err, http.ErrNotMultipart) { // a form without a file
+			return nil
+		}
+		return err
+	}
+	return d.handleForm(maxSignatureForm, parse, serve)
+}
+
+func (d *Door) handleForm(most int64, parse func(*http.Request) error, serve func(http.ResponseWriter, *http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-		if err := r.ParseForm(); err != nil {
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+		if err := parse(r); err != nil {
 			d.fail(w, r, fmt.Errorf("%w: %w", errBadForm, err))
 			return
 		}

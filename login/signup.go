@@ -18,6 +18,8 @@ type signUp struct {
 	Password         []byte // sealed under the browser's flow cookie, which we do not keep
 	Created          bool   // the account exists
 	Ready            bool   // the last page was seen
+
+	Signature *signUpSignature `json:",omitempty"` // of a sign-up by an electronic signature
 }
 
 func (s *signUp) done() bool { return s != nil && s.Created }
@@ -49,6 +51,8 @@ type contactData struct {
 	Attempt      string
 	Phone, Email string
 	SignInURL    string
+	SignURL      string          // sign up by an electronic signature; empty where none is taken
+	Signer       *account.Person // whom the certificate names, when one was shown
 }
 
 // showContact begins a sign-up, by itself or out of an attempt that came for a service. A newcomer
@@ -85,6 +89,11 @@ func (d *Door) renderContact(w http.ResponseWriter, r *http.Request, v *visit, t
 	if a.Request != "" {
 		typed.SignInURL = at("/login", a)
 	}
+	if s := a.SignUp; s != nil && s.Signature != nil {
+		typed.Signer = &s.Signature.Person
+	} else if d.cfg.VerifySignature != nil {
+		typed.SignURL = at("/signup/esign", a)
+	}
 	if s := a.SignUp; err == nil && s != nil {
 		typed.Phone, typed.Email = s.Phone, s.Email
 	}
@@ -108,6 +117,7 @@ func (d *Door) takeContact(w http.ResponseWriter, r *http.Request) error {
 		return d.renderContact(w, r, v, typed, err)
 	}
 	if before := a.SignUp; before != nil { // what was proven and did not change stays proven
+		draft.Signature = before.Signature
 		draft.PhoneOK = before.PhoneOK && before.Phone == draft.Phone
 		draft.EmailOK = before.EmailOK && before.Email == draft.Email
 	}
@@ -312,14 +322,19 @@ func (d *Door) createAccount(r *http.Request, a *attempt, agreements []account.A
 	if err != nil {
 		return nil, fmt.Errorf("opening the draft: %w", err)
 	}
+	signature, err := a.SignUp.Signature.signature()
+	if err != nil {
+		return nil, fmt.Errorf("reading the kept certificate: %w", err)
+	}
 	person, err := d.cfg.Accounts.SignUp(r.Context(), account.SignUp{
-		Phone: a.SignUp.Phone, Email: a.SignUp.Email, Password: string(password),
+		Signature: signature,
+		Phone:     a.SignUp.Phone, Email: a.SignUp.Email, Password: string(password),
 		Agreements: agreements, Lang: d.lang(r, a), Origin: d.origin(r),
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.SignUp.Created, a.SignUp.Password = true, nil
+	a.SignUp.Created, a.SignUp.Password, a.SignUp.Signature = true, nil, nil
 	return person, nil
 }
 

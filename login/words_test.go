@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys/cms"
 	"github.com/vhod-id/vhod/templates"
 )
 
@@ -47,6 +48,12 @@ func TestEveryMessageThatCodeNamesIsInBothCatalogues(t *testing.T) {
 			string(account.InvalidPaper), string(account.PersonDeceased), string(account.Silent)},
 		"field.": {"family_name", "given_name", "middle_name", "birthdate", "gender", "passport_series", "passport_number",
 			"passport_issued_on", "passport_issuer_code", "snils", "inn"},
+		"esign.challenge-": {"sign-in", "sign-up", "confirm", "link"},
+		"error.esign.": {"empty", "expired", "used", "not-linked", "other-person", "taken", "has-account", "too-many",
+			string(cms.Malformed), string(cms.TooLarge), string(cms.Signers), string(cms.NoCertificate), string(cms.BadCertificate),
+			string(cms.Attributes), string(cms.OtherContent), string(cms.WrongSignature), string(cms.WeakAlgorithm),
+			string(cms.WrongTime), string(cms.Untrusted), "expired-certificate", string(cms.NotYetValid), string(cms.Revoked),
+			string(cms.UnknownRevoked), string(cms.WrongUsage), string(cms.NotQualified), string(cms.WrongSubject)},
 		"evidence.": {"registries", "bank", "centre", "letter", "signature", "video"},
 		"gender.":   {"male", "female"},
 		"claim.": {"name", "family_name", "given_name", "middle_name", "birthdate", "gender", "updated_at", "phone_number",

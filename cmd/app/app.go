@@ -25,22 +25,23 @@ import (
 
 // App is the product, wired: the rooms of the house and the listeners in front of them.
 type App struct {
-	cfg      Config
-	log      *slog.Logger
-	metrics  *metrics
-	tracing  func(context.Context) error // stops the exporter
-	sealer   *keys.Sealer
-	records  *records.Store
-	ephemera *ephemera.Store
-	ring     *keys.Ring
-	pages    *templates.Set
-	partners *http.Transport // to registries, banks and gateways
-	accounts *account.Service
-	provider *op.Provider
-	door     *login.Door
-	payer    *notify.Payer
-	handler  http.Handler
-	stopping atomic.Bool
+	cfg        Config
+	log        *slog.Logger
+	metrics    *metrics
+	tracing    func(context.Context) error // stops the exporter
+	sealer     *keys.Sealer
+	records    *records.Store
+	ephemera   *ephemera.Store
+	ring       *keys.Ring
+	pages      *templates.Set
+	partners   *http.Transport // to registries, banks and gateways
+	accounts   *account.Service
+	provider   *op.Provider
+	door       *login.Door
+	payer      *notify.Payer
+	signatures *trustKeeper // nil: nobody signs in by a signature
+	handler    http.Handler
+	stopping   atomic.Bool
 }
 
 // New opens the stores, brings their schema up, and wires the rooms from the bottom to the top. The
@@ -59,6 +60,7 @@ func New(ctx context.Context, cfg Config) (*App, error) {
 		{"keys", a.openKeys},
 		{"partners", a.openPartners},
 		{"accounts", a.openAccounts},
+		{"signatures", a.openSignatures},
 		{"front door and provider", a.openDoors},
 		{"traces", a.openTraces},
 	} {
@@ -123,7 +125,7 @@ func (a *App) Run(ctx context.Context, public, operations net.Listener) error {
 // jobs are what runs beside the requests.
 func (a *App) jobs() []func(context.Context) error {
 	return []func(context.Context) error{
-		a.ring.Run, a.payer.Run, a.accounts.PayChecks, a.provider.Run, a.watchExpiry, a.sweep,
+		a.ring.Run, a.payer.Run, a.accounts.PayChecks, a.provider.Run, a.watchExpiry, a.sweep, a.watchSignatures,
 	}
 }
 

@@ -39,6 +39,7 @@ type Config struct {
 	SMS            []Endpoint          `yaml:"sms"`             // gateways, the first preferred
 	Mail           []Mail              `yaml:"mail"`            // SMTP servers, the first preferred
 	Banks          []Bank              `yaml:"banks"`
+	Signatures     Signatures          `yaml:"signatures"` // whose electronic signatures are believed
 	Agreements     map[string]string   `yaml:"agreements"` // document → version to be accepted
 	Passwords      Passwords           `yaml:"passwords"`
 	Keys           Rotation            `yaml:"keys"`
@@ -163,6 +164,9 @@ func (c *Config) defaults() {
 	if c.Keys.Every == 0 {
 		c.Keys.Every = 90 * 24 * time.Hour
 	}
+	if c.Signatures.Reload == 0 {
+		c.Signatures.Reload = time.Minute
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -244,6 +248,9 @@ func (c *Config) check() error {
 	if c.Traces.Ratio < 0 || c.Traces.Ratio > 1 {
 		wrong("traces.ratio %v is not between 0 and 1", c.Traces.Ratio)
 	}
+	if s := c.Signatures; !s.Enabled() && len(s.Intermediates)+len(s.Lists) > 0 {
+		wrong("signatures: intermediates or lists without roots: nobody is trusted")
+	}
 	if _, err := logLevel(c.Log.Level); err != nil {
 		wrong("log.level %q: debug, info, warn or error", c.Log.Level)
 	}
@@ -308,6 +315,9 @@ func (c Config) Warnings() []string {
 	}
 	if len(c.Banks) == 0 {
 		warnings = append(warnings, "banks is empty: nobody becomes verified by a bank")
+	}
+	if c.Signatures.Enabled() && len(c.Signatures.Lists) == 0 {
+		warnings = append(warnings, "signatures.lists is empty: every electronic signature is refused without a current revocation list")
 	}
 	return warnings
 }

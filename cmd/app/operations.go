@@ -125,6 +125,10 @@ func (a *App) Ready(ctx context.Context) Ready {
 			continue
 		}
 		switch left := d.Until.Sub(now); {
+		case strings.HasPrefix(d.Kind, signatureKind): // lists live for days: only their end is news
+			if left <= 0 {
+				answer.Warn = append(answer.Warn, d.Kind+" "+d.Name+" ended "+d.Until.UTC().Format(time.RFC3339)+". "+d.Note)
+			}
 		case left <= 0 && d.Kind != "client-secret":
 			note(d.Kind+" "+d.Name, errEnded(d))
 		case left <= expiryWarning:

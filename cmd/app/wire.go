@@ -13,6 +13,7 @@ import (
 	"github.com/vhod-id/vhod/account/credential"
 	"github.com/vhod-id/vhod/account/registry"
 	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/keys/cms"
 	"github.com/vhod-id/vhod/login"
 	"github.com/vhod-id/vhod/notify"
 	"github.com/vhod-id/vhod/op"
@@ -129,8 +130,13 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	for _, p := range a.cfg.TrustedProxies {
 		proxies = append(proxies, p.String())
 	}
+	var verify func(ctx context.Context, message, content []byte, at time.Time) (*cms.Signer, error)
+	if a.signatures != nil {
+		verify = a.signatures.Verify
+	}
 	a.door, err = login.New(login.Config{
-		Issuer: a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
+		VerifySignature: verify,
+		Issuer:          a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
 		Pages: a.pages, Banks: banks, Partners: a.partners, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
 		Now: a.cfg.Now, Log: a.log,
 	})
@@ -180,6 +186,9 @@ func (a *App) Dated(context.Context) []keys.Dated {
 	}
 	for _, path := range a.cfg.Trust {
 		dated = append(dated, certificateDates(path)...)
+	}
+	if a.signatures != nil {
+		dated = append(dated, a.signatures.dated()...)
 	}
 	for _, c := range a.provider.Services() {
 		for _, s := range c.Secrets {

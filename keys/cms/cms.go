@@ -53,10 +53,13 @@ const (
 type Refusal struct {
 	Reason Reason
 	Detail string
+	// Certificate is the SHA-256 of the signer's certificate, hexadecimal, when its key did sign the
+	// content: whoever was refused holds the key. Empty otherwise.
+	Certificate string
 }
 
 func (r Refusal) Error() string { return "signature refused: " + string(r.Reason) + ": " + r.Detail }
 
 func refuse(reason Reason, format string, args ...any) error {
-	return Refusal{reason, fmt.Sprintf(format, args...)}
+	return Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"time"
 )
 
@@ -37,24 +38,35 @@ func (t *Trust) Verify(message, content []byte, at time.Time) (*Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.attributes(m, signer, at); err != nil {
-		return nil, err
-	}
-	if err := signer.maySignIn(); err != nil {
-		return nil, err
-	}
-	if err := t.chain(signer, others, at); err != nil {
-		return nil, err
-	}
-	subject, err := parseSubject(signer.RawSubject)
+	print := hex.EncodeToString(signer.print[:])
+	subject, err := t.judge(m, signer, others, at)
 	if err != nil {
+		var refused Refusal
+		if errors.As(err, &refused) {
+			refused.Certificate = print
+			return nil, refused
+		}
 		return nil, err
 	}
 	return &Signer{
 		Subject: subject, Issuer: signer.Issuer.CommonName, Serial: hex.EncodeToString(signer.SerialNumber.Bytes()),
-		Fingerprint: hex.EncodeToString(signer.print[:]), Algorithm: string(signer.key.family), Digest: d.name,
+		Fingerprint: print, Algorithm: string(signer.key.family), Digest: d.name,
 		NotBefore: signer.NotBefore, NotAfter: signer.NotAfter, SignedAt: m.attributes.time, CAdES: m.attributes.certificate != nil,
 	}, nil
+}
+
+// judge decides whether a signer is believed whose key did sign the content, and reads who it is.
+func (t *Trust) judge(m *message, signer *certificate, others []*certificate, at time.Time) (Subject, error) {
+	if err := t.attributes(m, signer, at); err != nil {
+		return Subject{}, err
+	}
+	if err := signer.maySignIn(); err != nil {
+		return Subject{}, err
+	}
+	if err := t.chain(signer, others, at); err != nil {
+		return Subject{}, err
+	}
+	return parseSubject(signer.RawSubject)
 }
 
 // parties finds the signer's certificate among those of the message and the known ones. Another one of the

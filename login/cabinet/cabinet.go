@@ -27,6 +27,8 @@ type Config struct {
 	Origin func(*http.Request) account.Origin
 	Name   func(*account.Account) string // short, for the person's own eyes
 	Now    func() time.Time
+	// Signatures is whether certificates may be linked here.
+	Signatures bool
 }
 
 // Room is the cabinet.
@@ -51,6 +53,7 @@ func (c *Room) Routes() []Route {
 		{"GET /me/security/password", c.guest(c.showPassword)},
 		{"POST /me/security/password", c.guest(c.takePassword)},
 		{"POST /me/security/totp/remove", c.guest(c.removeTOTP)},
+		{"POST /me/security/esign/remove", c.guest(c.removeCertificate)},
 		{"GET /me/sessions", c.guest(c.sessions)},
 		{"POST /me/sessions", c.guest(c.endSessions)},
 		{"GET /me/history", c.guest(c.history)},

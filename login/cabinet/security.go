@@ -3,6 +3,7 @@ package cabinet
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/account/credential"
@@ -15,12 +16,34 @@ type securityData struct {
 	Apps     []credential.TOTP
 	Left     int // backup codes still unused
 	Backup   credential.BackupSet
+
+	Certificates []certificate
+	Signatures   bool // certificates may be added
+}
+
+// certificate is a line of the list, with what the person should know of its end.
+type certificate struct {
+	account.Certificate
+	Ended, Ending bool
+}
+
+// endingSoon is how long before its end a certificate is warned of (C27).
+const endingSoon = 30 * 24 * time.Hour
+
+func certificates(all []account.Certificate, now time.Time) []certificate {
+	var out []certificate
+	for _, c := range all {
+		left := c.NotAfter.Sub(now)
+		out = append(out, certificate{c, left <= 0, left > 0 && left <= endingSoon})
+	}
+	return out
 }
 
 func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 	data := securityData{
 		Password: v.person.Password, Apps: v.person.TOTP,
 		Left: len(v.person.Backup.Hashes), Backup: v.person.Backup,
+		Certificates: certificates(v.person.Certificates, c.cfg.Now()), Signatures: c.cfg.Signatures,
 	}
 	page := c.page(v, "me-security", data)
 	switch r.FormValue("done") {
@@ -28,6 +51,10 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 		page.Notice = "notice.password-changed"
 	case "removed":
 		page.Notice = "notice.app-removed"
+	case "certificate":
+		page.Notice = "notice.certificate-added"
+	case "certificate-removed":
+		page.Notice = "notice.certificate-removed"
 	}
 	return c.render(w, r, page)
 }
@@ -93,4 +120,15 @@ func (c *Room) removeTOTP(w http.ResponseWriter, r *http.Request, v visit) error
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=removed")
+}
+
+// removeCertificate ends signing in by a certificate; the person shows first that it is them.
+func (c *Room) removeCertificate(w http.ResponseWriter, r *http.Request, v visit) error {
+	if !c.cfg.Fresh(v.session) {
+		return reauth(w, r, "/me/security")
+	}
+	if err := c.cfg.Accounts.RemoveCertificate(r.Context(), v.person.ID, r.PostFormValue("id"), c.cfg.Origin(r)); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/security?done=certificate-removed")
 }
