@@ -32,7 +32,7 @@ bench: setup ## benchmarks on the embedded default and on PostgreSQL with Redis
 	@./.ci/servers $(GO) test -run '^$$' -bench . -benchmem $(PKGS)
 
 golden: ## write schema.sql, metadata and pages that tests compare with
-	UPDATE_GOLDEN=1 $(GO) test ./storage/... ./op/... ./templates/... -run 'Golden|Schema'
+	UPDATE_GOLDEN=1 $(GO) test ./storage/... ./op/... ./templates/... ./cmd/app/conformance -run 'Golden|Schema'
 
 setup: ## install what the tests need (Debian, as root; elsewhere it says what is missing)
 	@./.ci/setup

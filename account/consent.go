@@ -57,6 +57,25 @@ func (s *Service) DeviceAllowed(ctx context.Context, id ID, clientID, service st
 	})
 }
 
+// Act is what a person signed for a service.
+type Act struct {
+	Type   string
+	Words  string // the document's title, or the words of the act
+	Digest string // of the document; empty for an act
+}
+
+// ActsSigned journals what the person signed by a simple electronic signature, each act on its line, and tells them.
+func (s *Service) ActsSigned(ctx context.Context, id ID, clientID, service string, acts []Act, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		now := s.now()
+		for _, act := range acts {
+			a.note(ActSigned, now, o, "client", clientID, "type", act.Type, "words", act.Words, "digest", act.Digest)
+		}
+		a.tell("act-signed", now, map[string]string{"Service": service})
+		return nil
+	})
+}
+
 // TokensReplayed journals that a service's token was used a second time and its family ended, and tells the person.
 func (s *Service) TokensReplayed(ctx context.Context, id ID, clientID, service string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {

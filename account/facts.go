@@ -31,6 +31,7 @@ const (
 	ConsentGiven      EventKind = "consent-given"
 	ConsentWithdrawn  EventKind = "consent-withdrawn"
 	DeviceConnected   EventKind = "device-connected"
+	ActSigned         EventKind = "act-signed"
 	DataReleased      EventKind = "data-released"
 	TokensEnded       EventKind = "tokens-ended"
 	DataRead          EventKind = "data-read"

@@ -115,7 +115,9 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, v *visit) error {
 		}
 		return seeOther(w, r, a.Outcome.Return)
 	}
-	response, err := d.cfg.Provider().Approve(r.Context(), a.Request, authentication(v.session, v.person))
+	auth := authentication(v.session, v.person)
+	auth.Origin = d.origin(r)
+	response, err := d.cfg.Provider().Approve(r.Context(), a.Request, auth)
 	return d.leave(w, r, a, response, err)
 }
 

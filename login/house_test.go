@@ -288,8 +288,8 @@ func (p *provider) Released(_ context.Context, _ *op.Client, _ *op.AuthRequest, 
 	}, nil
 }
 
-func (p *provider) Covered(client *op.Client, _ *op.AuthRequest, a *account.Account) bool {
-	return a.Grant(client.ID) != nil
+func (p *provider) Covered(client *op.Client, req *op.AuthRequest, a *account.Account) bool {
+	return a.Grant(client.ID) != nil && len(req.Details) == 0
 }
 
 func (p *provider) Met(req *op.AuthRequest, auth op.Authentication) bool {

@@ -203,11 +203,14 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 			p.Since = a.CreatedAt // who proved themselves in this very flow is young enough
 		}
 	}
+	if len(req.Details) > 0 { // a signature is made with both factors, for itself, by somebody whose name was checked
+		p.Level, p.Strength, p.Essential, p.Since = account.Standard, account.TwoFactor, true, a.CreatedAt
+	}
 	if len(req.ACR) > 0 {
 		want := chooseACR(req.ACR, person, now)
 		// The provider answers a request with what it asked or with an error, and never lowers it in silence;
 		// so what is asked is essential here, whether the service called it so or not.
-		p.Level, p.Strength, p.Essential = want.Level, want.Strength, true
+		p.Level, p.Strength, p.Essential = max(p.Level, want.Level), max(p.Strength, want.Strength), true
 	}
 	return p
 }

@@ -42,8 +42,12 @@ func allACR() []string {
 }
 
 // Met reports whether the authentication meets what the request asks: one of the acr values, a fresh
-// enough sign-in (max_age), one made for this request (prompt=login), and the person of the hint.
+// enough sign-in (max_age), one made for this request (prompt=login), the person of the hint,
+// and what a signature needs.
 func (p *Provider) Met(req *AuthRequest, auth Authentication) bool {
+	if !signable(req, auth) {
+		return false
+	}
 	if len(req.ACR) > 0 && !slices.ContainsFunc(req.ACR, ACR{auth.Level, auth.Strength}.Meets) {
 		return false
 	}

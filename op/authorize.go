@@ -80,7 +80,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, client *Client, req *AuthRequest) error {
 	front := p.cfg.Front()
 	need := NeedLogin
-	if !slices.ContainsFunc(req.Prompt, func(v string) bool { return v == "login" || v == "select_account" || v == "create" }) {
+	if len(req.Details) > 0 { // nobody signs in silence
+		need = NeedInteraction
+	} else if !slices.ContainsFunc(req.Prompt, func(v string) bool { return v == "login" || v == "select_account" || v == "create" }) {
 		auth, missing, err := front.Decide(r, client, req)
 		if err != nil {
 			return err
@@ -127,7 +129,7 @@ func (p *Provider) checkRequest(client *Client, form url.Values) (*AuthRequest, 
 		return req, refuse("invalid_request", "state.long", "state is longer than 2048 bytes")
 	}
 	for _, check := range []func(*Client, *AuthRequest, url.Values) error{
-		checkResponse, checkScopes, p.checkPKCE, checkPrompt, p.checkClaims, p.checkHint,
+		checkResponse, checkScopes, p.checkPKCE, checkPrompt, p.checkClaims, p.checkHint, checkDetails,
 	} {
 		if err := check(client, req, form); err != nil {
 			return req, err

@@ -198,9 +198,9 @@ func (p *Provider) Released(_ context.Context, _ *Client, req *AuthRequest, a *a
 }
 
 // Covered reports whether the person's grants already cover the request: every scope that releases something and every
-// claim asked by name. prompt=consent is never covered.
+// claim asked by name. prompt=consent and what is to be signed are never covered.
 func (p *Provider) Covered(client *Client, req *AuthRequest, a *account.Account) bool {
-	if slices.Contains(req.Prompt, "consent") {
+	if slices.Contains(req.Prompt, "consent") || len(req.Details) > 0 {
 		return false
 	}
 	if client.TrustedConsent && !client.public() {

@@ -60,6 +60,11 @@ func (c *Client) checkCredentials() (problems []error) {
 	if slices.Contains(c.Auth, AuthPrivateKey) && len(c.JWKS) == 0 && c.JWKSURI == "" {
 		problems = append(problems, errors.New("auth private_key_jwt: jwks or jwks_uri is needed"))
 	}
+	for _, kind := range c.DetailTypes {
+		if !slices.Contains(detailTypes, kind) {
+			problems = append(problems, fmt.Errorf("authorization_details_types %q: %s", kind, strings.Join(detailTypes, " or ")))
+		}
+	}
 	exchanges := slices.Contains(c.GrantTypes, grantExchange)
 	if exchanges && public {
 		problems = append(problems, errors.New("grant token-exchange: not for a public client, who acts has to be certain"))

@@ -31,6 +31,7 @@ type codeValue struct {
 	Nonce         string
 	JKT           string
 	Auth          Authentication
+	Details       []Detail
 }
 
 func codeKey(code string) string { return "code/" + keys.Hash(code) }
@@ -126,7 +127,7 @@ func (p *Provider) familyOf(code string, v codeValue, jkt string, client *Client
 	f := &Family{
 		ID: p.familyOfCode(code), AccountID: v.Auth.AccountID, ClientID: client.ID, SessionID: v.Auth.SessionID, Scopes: v.Scopes,
 		Claims: v.Claims, AuthTime: v.Auth.Time, AMR: v.Auth.AMR, ACR: ACR{v.Auth.Level, v.Auth.Strength}.String(), Nonce: v.Nonce,
-		JKT: jkt, CreatedAt: now, ExpiresAt: now.Add(accessLife),
+		JKT: jkt, Details: v.Details, CreatedAt: now, ExpiresAt: now.Add(accessLife),
 	}
 	return f
 }

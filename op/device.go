@@ -70,6 +70,9 @@ func (p *Provider) device(w http.ResponseWriter, r *http.Request, form url.Value
 	if err := p.bindPushed(w, r, client, form); err != nil {
 		return err
 	}
+	if form.Has("authorization_details") {
+		return diagnosed("invalid_authorization_details", "details.place", "nothing is signed by a device: send authorization_details to /par or /authorize")
+	}
 	code, ctx := keys.RandomHandle(), r.Context()
 	req := &AuthRequest{ID: keys.RandomHandle(), ClientID: client.ID, DPoPJKT: form.Get("dpop_jkt"), ResponseMode: ModePage, CreatedAt: p.now(),
 		Device: &DeviceAsk{Key: keys.Hash(code), Origin: p.origin(r), Until: p.now().Add(deviceLife)}}

@@ -48,6 +48,7 @@ func (p *Provider) prepareDiscovery() error {
 		"request_parameter_supported":                      false,
 		"request_uri_parameter_supported":                  false,
 		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account", "create"},
+		"authorization_details_types_supported":            detailTypes,
 		"ui_locales_supported":                             []string{"ru", "en"},
 		"display_values_supported":                         []string{"page"},
 	}

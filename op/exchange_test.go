@@ -26,7 +26,7 @@ func delegationRig(t *testing.T) *rig {
 	t.Helper()
 	h := newRig(t)
 	web := clientOf("web")
-	web.ID, web.Audience = "portal", []string{clinic}
+	web.ID, web.Audience, web.DetailTypes = "portal", []string{clinic}, []string{op.DetailAct}
 	acting := op.Client{ID: "clinic", Profile: op.ProfileOIDC, Auth: []string{op.AuthBasic}, Secrets: web.Secrets, GrantTypes: []string{exchangeGrant},
 		Scopes: []string{"openid", "email"}, Audience: []string{clinic}, ExchangeAudience: []string{archive}}
 	further := acting

@@ -40,3 +40,12 @@ func (v *ProofVerifier) Verify(w http.ResponseWriter, r *http.Request, token str
 func (v *ProofVerifier) Guard(w http.ResponseWriter, r *http.Request, scheme, token, boundTo string) error {
 	return v.d.guard(w, r, scheme, token, boundTo)
 }
+
+// ParseDetails is parseDetails with the check of each.
+func ParseDetails(raw string) ([]Detail, error) {
+	details, err := parseDetails(raw)
+	for _, d := range details {
+		err = errors.Join(err, d.check())
+	}
+	return details, err
+}

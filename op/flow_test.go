@@ -46,6 +46,8 @@ type porter struct {
 	need   op.Need
 	shown  op.Diagnosis
 	enters atomic.Int64
+	// The last request that somebody had to act for.
+	entered *op.AuthRequest
 }
 
 func (d *porter) Decide(*http.Request, *op.Client, *op.AuthRequest) (*op.Authentication, op.Need, error) {
@@ -60,6 +62,9 @@ func (d *porter) Decide(*http.Request, *op.Client, *op.AuthRequest) (*op.Authent
 
 func (d *porter) Enter(_ http.ResponseWriter, _ *http.Request, _ *op.Client, req *op.AuthRequest) (string, error) {
 	d.enters.Add(1)
+	d.mu.Lock()
+	d.entered = req
+	d.mu.Unlock()
 	return "/login?request=" + req.ID, nil
 }
 

@@ -101,10 +101,15 @@ func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, 
 			return Response{}, err
 		}
 	}
+	if len(req.Details) > 0 {
+		if err := p.cfg.Accounts.ActsSigned(ctx, auth.AccountID, client.ID, client.DisplayName("ru"), acts(req.Details), auth.Origin); err != nil {
+			return Response{}, fmt.Errorf("journalling a signature: %w", err)
+		}
+	}
 	code := keys.RandomHandle()
 	raw, err := json.Marshal(codeValue{
 		ClientID: client.ID, RedirectURI: req.RedirectURI, RedirectGiven: req.RedirectGiven, Challenge: req.Challenge, Scopes: req.Scopes,
-		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth,
+		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth, Details: p.signed(req.Details),
 	})
 	if err != nil {
 		return Response{}, fmt.Errorf("encoding a code: %w", err)

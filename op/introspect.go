@@ -30,6 +30,7 @@ type introspection struct {
 	Session  string        `json:"sid,omitempty"`
 	Confirm  *confirmation `json:"cnf,omitempty"`
 	Actor    *actor        `json:"act,omitempty"`
+	Details  []Detail      `json:"authorization_details,omitempty"` // RFC 9396 §9.2
 }
 
 // introspect is RFC 7662. A client learns of tokens that were issued to it or that name it as an audience; of all others, as of
@@ -72,7 +73,7 @@ func (p *Provider) inspect(r *http.Request, client *Client, token string) (intro
 		kind = "DPoP"
 	}
 	return introspection{Active: true, Scope: t.Scope, ClientID: t.ClientID, Type: kind, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience,
-		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm, Actor: t.Actor}, nil
+		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm, Actor: t.Actor, Details: t.Details}, nil
 }
 
 // sharesAudience reports whether a token is meant for a resource that the client runs.

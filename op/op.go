@@ -50,6 +50,7 @@ type Client struct {
 	Scopes                 []string // that it may ask for
 	Audience               []string // resource servers its access tokens are for; introspection sees tokens for these
 	ExchangeAudience       []string // targets that it may exchange a person's token for (RFC 8693); none: it may not
+	DetailTypes            []string // types of authorization_details that it may ask for (RFC 9396 §10)
 	IDTokenAlg             string   // RS256 when empty (OpenID Connect Registration §2)
 	SubjectType            string   // "pairwise" (default) or "public"
 	SectorIdentifier       string   // host; from the redirect URI when empty
@@ -88,6 +89,7 @@ type AuthRequest struct {
 	RequestURI    string // pushed request, spent at completion
 	RedirectGiven bool   // redirect_uri stood in the request, so the token request must repeat it
 	Device        *DeviceAsk
+	Details       []Detail // to be signed (RFC 9396)
 	CreatedAt     time.Time
 }
 
@@ -117,6 +119,7 @@ type Authentication struct {
 	AMR       []string
 	Strength  account.Strength
 	Level     account.Level
+	Origin    account.Origin // of the person's answer
 }
 
 // Need is why a request cannot be answered without the person.
@@ -218,6 +221,7 @@ type Family struct {
 	SessionID   string
 	Scopes      []string
 	Claims      *ClaimsRequest
+	Details     []Detail // signed by the person
 	AuthTime    time.Time
 	AMR         []string
 	ACR         string

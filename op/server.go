@@ -128,7 +128,8 @@ type errorBody struct {
 // tokenResponse is RFC 6749 §5.1 with the ID token of OpenID Connect Core §3.1.3.3.
 type tokenResponse struct {
 	oidc.AccessTokenResponse
-	IssuedType string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1
+	IssuedType string   `json:"issued_token_type,omitempty"`     // RFC 8693 §2.2.1
+	Details    []Detail `json:"authorization_details,omitempty"` // RFC 9396 §7
 }
 
 // answer is a response with an access token alone.

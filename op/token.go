@@ -42,6 +42,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 	if !client.may(grant) {
 		return fault("unauthorized_client", "[grant.not_allowed] the client may not use the grant %s", grant)
 	}
+	if form.Has("authorization_details") {
+		return diagnosed("invalid_authorization_details", "details.place", "what was signed is not changed at the token endpoint: send authorization_details to /par or /authorize")
+	}
 	jkt, err := p.proofAtToken(w, r, client)
 	if err != nil {
 		return err
@@ -103,6 +106,7 @@ type accessToken struct {
 	Session  string        `json:"sid,omitempty"`
 	Confirm  *confirmation `json:"cnf,omitempty"`
 	Actor    *actor        `json:"act,omitempty"`
+	Details  []Detail      `json:"authorization_details,omitempty"` // RFC 9396 §9.1
 }
 
 // confirmation binds a token to a key (RFC 7800, RFC 9449 §6.1).
@@ -147,11 +151,13 @@ func (p *Provider) accessClaims(client *Client, subject string, scopes []string,
 func (p *Provider) mint(ctx context.Context, client *Client, f *Family, scopes []string) (*tokenResponse, error) {
 	claims := p.accessClaims(client, p.subject(client, f.AccountID), scopes, f.JKT)
 	claims.Family, claims.ACR, claims.AuthTime, claims.Session = f.ID, f.ACR, f.AuthTime.Unix(), f.SessionID
+	claims.Details = f.Details
 	access, err := p.sign(ctx, keys.ES256, typeAccess, claims)
 	if err != nil {
 		return nil, err
 	}
 	out := answer(access, f.JKT, accessLife, scopes)
+	out.Details = f.Details
 	if !slices.Contains(scopes, "openid") {
 		return out, nil
 	}

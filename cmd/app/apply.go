@@ -48,6 +48,7 @@ type ClientSettings struct {
 	Scopes                 []string          `yaml:"scopes"`
 	Audience               []string          `yaml:"audience"`
 	ExchangeAudience       []string          `yaml:"exchange_audience"`
+	DetailTypes            []string          `yaml:"authorization_details_types"`
 	IDTokenAlg             string            `yaml:"id_token_alg"`
 	SubjectType            string            `yaml:"subject_type"`
 	SectorIdentifier       string            `yaml:"sector_identifier"`
@@ -73,7 +74,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		ID: s.ID, Name: s.Name, Purpose: s.Purpose, URI: s.URI, LogoURI: s.LogoURI, PolicyURI: s.PolicyURI,
 		TermsURI: s.TermsURI, Profile: op.Profile(s.Profile), Native: s.Native, Auth: s.Auth, JWKSURI: s.JWKSURI,
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes,
-		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
+		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
 		TrustedConsent: s.TrustedConsent, BackchannelLogoutURI: s.BackchannelLogoutURI, CreatedAt: now, UpdatedAt: now,
 	}

@@ -27,6 +27,8 @@ type line struct {
 	Actor   string    `json:"actor"`
 	Service string    `json:"service,omitempty"`
 	Level   string    `json:"level,omitempty"`
+	Signed  string    `json:"signed,omitempty"` // what was signed, in its own words
+	Digest  string    `json:"digest,omitempty"` // of a signed document
 	Address string    `json:"address,omitempty"`
 	Device  string    `json:"device,omitempty"`
 }
@@ -41,6 +43,9 @@ func (c *Room) lines(events []account.Event, lang string) []line {
 		}
 		if client := e.Details["client"]; client != "" {
 			l.Service = c.serviceName(client, lang)
+		}
+		if e.Kind == account.ActSigned {
+			l.Signed, l.Digest = e.Details["words"], e.Details["digest"]
 		}
 		if _, err := account.ParseLevel(e.Details["to"]); err == nil {
 			l.Level = e.Details["to"]

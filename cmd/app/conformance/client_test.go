@@ -1,0 +1,163 @@
+package conformance_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/url"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// client is a relying party of these tests.
+type client struct {
+	id     string
+	auth   string // client_secret_basic, client_secret_post, private_key_jwt, none
+	secret string
+	key    crypto.Signer // of its assertions
+	alg    string
+	proof  *ecdsa.PrivateKey // of its DPoP proofs; nil: it sends none
+	par    bool
+	pkce   bool
+	scope  string // what it asks for
+}
+
+// identities are the clients that a provider knows.
+type identities struct {
+	compat, second, post    *client // the profile oidc-compat, as the plans of OpenID Connect Core use it
+	web, other, public      *client // the default profile
+	fapi, fapiRSA, fapiTwin *client
+	settings                string // all of them, as vhod apply reads them
+}
+
+func newIdentities(t testing.TB) *identities {
+	t.Helper()
+	all := "openid profile email phone address offline_access"
+	ids := &identities{
+		compat: &client{id: "compat", auth: "client_secret_basic", secret: "compat-secret", scope: "openid"},
+		second: &client{id: "second", auth: "client_secret_basic", secret: "second-secret", scope: "openid"},
+		post:   &client{id: "post", auth: "client_secret_post", secret: "post-secret", scope: "openid"},
+		web:    &client{id: "web", auth: "client_secret_basic", secret: "web-secret", scope: "openid offline_access", pkce: true},
+		other:  &client{id: "other", auth: "client_secret_basic", secret: "other-secret", scope: "openid offline_access", pkce: true},
+		public: &client{id: "public", auth: "none", scope: "openid offline_access", pkce: true},
+		fapi:   &client{id: "fapi", auth: "private_key_jwt", key: ecKey(t), alg: "ES256", proof: ecKey(t), par: true, pkce: true, scope: "openid offline_access"},
+	}
+	_, edwards, err := ed25519.GenerateKey(rand.Reader)
+	must(t, err)
+	ids.fapiTwin = &client{id: "fapi-twin", auth: "private_key_jwt", key: edwards, alg: "EdDSA", proof: ecKey(t), par: true, pkce: true, scope: "openid offline_access"}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	ids.fapiRSA = &client{id: "fapi-rsa", auth: "private_key_jwt", key: rsaKey, alg: "PS256", proof: ecKey(t), par: true, pkce: true, scope: "openid offline_access"}
+	var list []map[string]any
+	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA} {
+		entry := map[string]any{"id": c.id, "name": map[string]string{"en": "Relying party " + c.id}, "auth": []string{c.auth}, "redirect_uris": []string{callback, callback + "?dummy1=lorem"},
+			"post_logout_redirect_uris": []string{home}, "grant_types": []string{"authorization_code", "refresh_token"}, "scopes": splitScope(all)}
+		if c.secret != "" {
+			entry["secret"] = c.secret
+		}
+		if !c.pkce {
+			entry["profile"] = "oidc-compat"
+		}
+		if c.key != nil {
+			entry["profile"], entry["jwks"] = "fapi2", map[string]any{"keys": []any{publicJWK(t, c.key.Public(), c.id)}}
+		}
+		list = append(list, entry)
+	}
+	raw, err := json.Marshal(map[string]any{"clients": list}) // JSON is YAML
+	must(t, err)
+	ids.settings = string(raw)
+	return ids
+}
+
+func ecKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	return key
+}
+
+func publicJWK(t testing.TB, key crypto.PublicKey, kid string) map[string]any {
+	t.Helper()
+	raw, err := json.Marshal(jose.JSONWebKey{Key: key, KeyID: kid})
+	must(t, err)
+	var out map[string]any
+	must(t, json.Unmarshal(raw, &out))
+	return out
+}
+
+// verifier is every client's PKCE verifier: what is tested is the provider, not the client's randomness.
+const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+
+func s256(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// request is a good authorization request with changes: pairs of a name and a value, an empty value removes.
+func (c *client) request(changes ...string) url.Values {
+	form := url.Values{"client_id": {c.id}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {c.scope}, "state": {"state-" + c.id}, "nonce": {"nonce-" + c.id}}
+	if c.pkce {
+		form.Set("code_challenge", s256(verifier))
+		form.Set("code_challenge_method", "S256")
+	}
+	return change(form, changes...)
+}
+
+func change(form url.Values, changes ...string) url.Values {
+	for i := 0; i+1 < len(changes); i += 2 {
+		form.Del(changes[i])
+		if changes[i+1] != "" {
+			form.Set(changes[i], changes[i+1])
+		}
+	}
+	return form
+}
+
+// jwt is a token before it is signed.
+type jwt struct {
+	alg            string // also "none"
+	key            crypto.Signer
+	header, claims map[string]any
+}
+
+func (j jwt) sign(t testing.TB) string {
+	t.Helper()
+	j.header["alg"] = j.alg
+	input := encoded(t, j.header) + "." + encoded(t, j.claims)
+	sum := sha256.Sum256([]byte(input))
+	var signature []byte
+	var err error
+	switch key := j.key.(type) {
+	case *ecdsa.PrivateKey:
+		r, s, problem := ecdsa.Sign(rand.Reader, key, sum[:])
+		must(t, problem)
+		signature = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
+	case *rsa.PrivateKey:
+		var how crypto.SignerOpts = crypto.SHA256
+		if j.alg == "PS256" {
+			how = &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+		}
+		signature, err = key.Sign(rand.Reader, sum[:], how)
+	case ed25519.PrivateKey:
+		signature, err = key.Sign(rand.Reader, []byte(input), crypto.Hash(0))
+	}
+	must(t, err)
+	if j.alg == "none" {
+		signature = nil
+	}
+	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func encoded(t testing.TB, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	must(t, err)
+	return base64.RawURLEncoding.EncodeToString(raw)
+}

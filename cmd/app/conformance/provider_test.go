@@ -1,0 +1,149 @@
+// Package conformance_test asks of the whole product, by HTTPS and as a stranger, what the OpenID Foundation's suite
+// asks of a provider: one subtest per module, named as the suite names it.
+package conformance_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/cmd/app"
+	"github.com/vhod-id/vhod/storage/storagetest"
+)
+
+func TestMain(m *testing.M) { storagetest.Main(m) }
+
+// The one person of these tests.
+const (
+	phone    = "+79123456789"
+	password = "Тихая-Гавань7 у моря"
+)
+
+// callback is where every client of these tests is answered; nothing listens there.
+const callback = "https://rp.example/cb"
+
+// provider is the product behind a TLS listener on loopback, with a clock that tests move.
+type provider struct {
+	app    *app.App
+	issuer string
+	server *httptest.Server
+	clock  *storagetest.Clock
+	ids    *identities
+	meta   map[string]any
+}
+
+// start opens the product on these stores (nil: the embedded ones) and fills in the person and the clients.
+func start(t *testing.T, stores func(*app.Config)) *provider {
+	t.Helper()
+	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t)}
+	var handler http.Handler
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
+	p.server.Config.ErrorLog = nil
+	p.server.StartTLS()
+	t.Cleanup(p.server.Close)
+	p.issuer = p.server.URL
+	p.app = p.node(t, t.TempDir(), stores)
+	handler = p.app.Handler()
+	now := p.clock.Now()
+	_, err := p.app.Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{
+		Level: account.Standard, Lang: "en",
+		Phone:   account.Contact{Value: phone, ConfirmedAt: now},
+		Email:   account.Contact{Value: "anna@mail.example", ConfirmedAt: now},
+		Address: account.Address{Region: "Тверская область", City: "Тверь", Street: "Советская улица", House: "7", Postcode: "170100"},
+		Person: account.Person{FamilyName: "Петрова", GivenName: "Анна", MiddleName: "Сергеевна",
+			Birthdate: account.Date{Year: 1990, Month: 3, Day: 5}, Gender: account.Female},
+	}})
+	must(t, err)
+	settings, err := app.ReadSettings([]byte(p.ids.settings))
+	must(t, err)
+	_, err = p.app.ApplySettings(t.Context(), settings)
+	must(t, err)
+	p.meta = p.document(t, "/.well-known/openid-configuration")
+	return p
+}
+
+// node opens one node of the product and lets it do its work beside the requests.
+func (p *provider) node(t *testing.T, dir string, stores func(*app.Config)) *app.App {
+	t.Helper()
+	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1}}
+	if stores != nil {
+		stores(&cfg)
+	}
+	must(t, cfg.Complete())
+	a, err := app.New(t.Context(), cfg)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	public, operations := loopback(t), loopback(t)
+	go func() {
+		defer close(ended)
+		if err := a.Run(ctx, public, operations); err != nil {
+			t.Errorf("the product ended: %v", err)
+		}
+	}()
+	t.Cleanup(func() { stop(); <-ended; _ = a.Close() })
+	return a
+}
+
+func loopback(t *testing.T) net.Listener {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	return l
+}
+
+// transport trusts the provider's certificate.
+func (p *provider) transport() *http.Transport {
+	return &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs, MinVersion: tls.VersionTLS12}}
+}
+
+// endpoint is an address out of the metadata.
+func (p *provider) endpoint(name string) string { return text(p.meta[name]) }
+
+func (p *provider) document(t *testing.T, path string) map[string]any {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.issuer+path, nil)
+	must(t, err)
+	response, err := p.server.Client().Do(r)
+	must(t, err)
+	defer response.Body.Close()
+	var out map[string]any
+	if err := json.NewDecoder(response.Body).Decode(&out); err != nil || response.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d %v", path, response.StatusCode, err)
+	}
+	return out
+}
+
+// later moves the clock.
+func (p *provider) later(d time.Duration) { p.clock.Advance(d) }
+
+// onStores runs a test on the embedded default and, where servers are named, on PostgreSQL with Redis.
+func onStores(t *testing.T, test func(t *testing.T, stores func(*app.Config))) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) { test(t, nil) })
+	if os.Getenv("VHOD_TEST_POSTGRES") == "" || os.Getenv("VHOD_TEST_REDIS") == "" {
+		t.Log("VHOD_TEST_POSTGRES and VHOD_TEST_REDIS are not set: embedded stores alone (make test names both)")
+		return
+	}
+	t.Run("servers", func(t *testing.T) {
+		records, ephemera := storagetest.Postgres(t), storagetest.Redis(t)
+		test(t, func(c *app.Config) { c.Records, c.Ephemera = records, ephemera })
+	})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func text(v any) string { s, _ := v.(string); return s }

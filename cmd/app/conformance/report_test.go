@@ -1,0 +1,76 @@
+package conformance_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/vhod-id/vhod/cmd/app"
+)
+
+// module is one module of a plan: its name in the suite, and what it makes sure of.
+type module struct {
+	name  string
+	about string
+	run   func(r *run)
+}
+
+// plan runs its modules one after another against one provider, each with a browser of its own.
+func plan(t *testing.T, name string, modules []module, mode string) {
+	onStores(t, func(t *testing.T, stores func(*app.Config)) {
+		p := start(t, stores)
+		for _, m := range modules {
+			ok := t.Run(m.name, func(t *testing.T) { m.run(&run{TB: t, op: p, browser: p.browser(t), mode: mode}) })
+			t.Logf("%-28s %-75s %s", name, m.name, map[bool]string{true: "PASSED", false: "FAILED"}[ok])
+		}
+	})
+}
+
+// plans are all that stand on the page docs/conformance.md.
+func plans() []struct {
+	title, test string
+	modules     []module
+} {
+	return []struct {
+		title, test string
+		modules     []module
+	}{
+		{"Config OP (`oidcc-config-certification`)", "TestConf_config", configModules()},
+		{"Basic OP (`oidcc-basic-certification`)", "TestConf_basic", basicModules()},
+		{"Form Post OP (`oidcc-formpost-basic`): the same modules with `response_mode=form_post`", "TestConf_formpost", basicModules()},
+		{"RP-initiated logout OP (`oidcc-rp-initiated-logout-certification`)", "TestConf_logout", logoutModules()},
+	}
+}
+
+func TestGoldenConformancePageListsEveryModule(t *testing.T) {
+	var page strings.Builder
+	page.WriteString(`# Conformance
+
+What the OpenID Foundation's suite asks of a provider, module by module, and the test that asks the same of the whole product by HTTPS (cmd/app/conformance).
+Every module is a subtest; ` + "`go test ./cmd/app/conformance -v`" + ` prints the table with its results. It runs on the embedded stores and, in ` + "`make test`" + `, on PostgreSQL with Redis.
+The implicit and hybrid plans are out: what they want is refused (RFC 9700 §2.1.2). The page is written by the test that holds it (` + "`UPDATE_GOLDEN=1`" + `).
+`)
+	seen := map[string]bool{}
+	for _, p := range plans() {
+		fmt.Fprintf(&page, "\n## %s\n\n`%s`, modules: %d.\n\n| module | what it makes sure of |\n|---|---|\n", p.title, p.test, len(p.modules))
+		for _, m := range p.modules {
+			if seen[p.test+m.name] || m.about == "" {
+				t.Errorf("%s: %q stands twice or says nothing", p.test, m.name)
+			}
+			seen[p.test+m.name] = true
+			fmt.Fprintf(&page, "| `%s` | %s |\n", m.name, m.about)
+		}
+	}
+	const golden = "../../../docs/conformance.md"
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		must(t, os.WriteFile(golden, []byte(page.String()), 0o600))
+	}
+	want, err := os.ReadFile(golden)
+	must(t, err)
+	if diff := cmp.Diff(string(want), page.String()); diff != "" {
+		t.Errorf("docs/conformance.md is not what the tests hold:\n%s", diff)
+	}
+}
