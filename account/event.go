@@ -45,7 +45,14 @@ type TaskKind string
 const (
 	OwedNotice TaskKind = "notice" // Payload is a Notice; notify pays
 	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
+	OwedLogout TaskKind = "logout" // Payload is an Ended: services hear that sessions are over; op pays
 )
+
+// Ended says which sessions of an account are over: these, or, without any, every one that was born before At.
+type Ended struct {
+	Sessions []string  `json:"sessions,omitempty"`
+	At       time.Time `json:"at"`
+}
 
 // Notice is a message to a person on one channel.
 type Notice struct {

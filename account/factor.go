@@ -137,6 +137,7 @@ func (s *Service) setPassword(ctx context.Context, a *Account, new string, kind 
 		a.Password = credential.Password{Hash: hash, SetAt: now}
 		a.SignedOutAt = now
 		a.note(kind, now, o)
+		a.over(now)
 		a.tell(notice, now, nil)
 		return nil
 	})

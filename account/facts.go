@@ -74,6 +74,11 @@ func (a *Account) owe(kind TaskKind, due time.Time, payload any) {
 	a.owed = append(a.owed, Task{Kind: kind, Account: a.ID, DueAt: due, Payload: text})
 }
 
+// over owes it to the services that they hear of the end of these sessions, or, without any, of all until now.
+func (a *Account) over(now time.Time, sessions ...string) {
+	a.owe(OwedLogout, now, Ended{Sessions: sessions, At: now})
+}
+
 // tell owes a notice to every confirmed contact.
 func (a *Account) tell(template string, now time.Time, args map[string]string) {
 	for channel, contact := range map[string]Contact{"sms": a.Phone, "mail": a.Email} {

@@ -156,6 +156,7 @@ func (s *Service) end(ctx context.Context, id ID, sessions []string, kind EventK
 	}
 	return s.change(ctx, id, func(a *Account) error {
 		a.note(kind, now, o, "count", fmt.Sprint(len(sessions)))
+		a.over(now, sessions...)
 		return nil
 	})
 }
@@ -180,6 +181,7 @@ func (s *Service) Lock(ctx context.Context, id ID, actor, reason string, o Origi
 		now := s.now()
 		a.Status, a.SignedOutAt = Locked, now
 		a.note(AccountLocked, now, o, "actor", actor, "reason", reason)
+		a.over(now)
 		return nil
 	})
 }

@@ -31,6 +31,9 @@ func (c *Client) Check() error {
 			wrong("redirect_uris: %w", err)
 		}
 	}
+	if err := checkRedirectURI(c.BackchannelLogoutURI, false); err != nil && c.BackchannelLogoutURI != "" {
+		wrong("backchannel_logout_uri: %w", err)
+	}
 	if slices.Contains(c.GrantTypes, "authorization_code") && len(c.RedirectURIs) == 0 {
 		wrong("redirect_uris: at least one for the grant authorization_code")
 	}

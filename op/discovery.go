@@ -50,6 +50,8 @@ func (p *Provider) prepareDiscovery() error {
 		"prompt_values_supported":                          []string{"none", "login", "consent", "select_account", "create"},
 		"authorization_details_types_supported":            detailTypes,
 		"ui_locales_supported":                             []string{"ru", "en"},
+		"backchannel_logout_supported":                     true,
+		"backchannel_logout_session_supported":             true,
 		"display_values_supported":                         []string{"page"},
 	}
 	p.moreMetadata(meta)

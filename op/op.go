@@ -56,8 +56,9 @@ type Client struct {
 	SectorIdentifier       string   // host; from the redirect URI when empty
 	RequirePAR             bool
 	RequireDPoP            bool
-	TrustedConsent         bool // first-party: no consent page
-	BackchannelLogoutURI   string
+	TrustedConsent         bool   // first-party: no consent page
+	BackchannelLogoutURI   string // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
+	BackchannelSession     bool   // wants every session named (backchannel_logout_session_required)
 	CreatedAt, UpdatedAt   time.Time
 }
 
@@ -250,8 +251,15 @@ type FamilyStore interface {
 	EndFamily(ctx context.Context, id string, at time.Time) (bool, error)
 	// EndFamilies ends the families of an account, at one client or (empty) at all.
 	EndFamilies(ctx context.Context, id account.ID, clientID string, at time.Time) error
-	// FamiliesOfSession returns the live families born in a session, for telling services of its end.
-	FamiliesOfSession(ctx context.Context, session string) ([]Family, error)
+	// Visits returns to which services these sessions of an account led, or, without any, its sessions in which the person
+	// proved themselves before the time and that did not end by themselves since.
+	Visits(ctx context.Context, id account.ID, sessions []string, before time.Time) ([]Visit, error)
+}
+
+// Visit is a service that got tokens in a session.
+type Visit struct {
+	ClientID  string
+	SessionID string
 }
 
 // Rotation is the step from one refresh token to the next.

@@ -97,7 +97,7 @@ func newHouse(t *testing.T, clients ...op.Client) *house {
 		Person: account.Person{FamilyName: "Петрова", GivenName: "Анна"}}, Reason: "test"})
 	must(t, err)
 	h.front.auth = &op.Authentication{AccountID: h.person.ID, SessionID: "s1", Time: h.clock.Now(), AMR: []string{"pwd"}, Strength: account.OneFactor, Level: account.Standard}
-	h.provider, err = op.New(t.Context(), op.Config{Issuer: issuer, Accounts: h.accounts, Clients: records, Families: records, Ephemera: ephemera,
+	h.provider, err = op.New(t.Context(), op.Config{Issuer: issuer, Accounts: h.accounts, Clients: records, Families: records, Ephemera: ephemera, Outbox: records,
 		Ring: ring, Sealer: sealer, Front: func() op.Front { return h.front }, Now: h.clock.Now})
 	must(t, err)
 	return h

@@ -15,13 +15,15 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Config is what a Provider needs. All but Log and Origin must be set.
+// Config is what a Provider needs. All but Outbound, Log and Origin must be set.
 type Config struct {
 	Issuer   string
 	Accounts *account.Service
 	Clients  ClientStore
 	Families FamilyStore
 	Ephemera Ephemera
+	Outbox   account.Outbox // what services are still to be told
+	Outbound Outbound       // to addresses that clients registered; without one nobody is told
 	Ring     *keys.Ring
 	Sealer   *keys.Sealer // keyed hashes: pairwise subjects, family ids, replay checks
 	Front    func() Front
@@ -45,18 +47,22 @@ type Provider struct {
 	oidcDoc document // OpenID Connect Discovery
 	oauth   document // RFC 8414
 	later   chan func(context.Context)
+	kick    chan struct{} // something is owed to a service
 }
 
 // New checks the configuration, loads the clients and prepares what is served as finished bytes.
 func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if cfg.Issuer == "" || cfg.Accounts == nil || cfg.Clients == nil || cfg.Families == nil || cfg.Ephemera == nil ||
-		cfg.Ring == nil || cfg.Sealer == nil || cfg.Front == nil || cfg.Now == nil {
-		return nil, errors.New("provider: every part but Log and Origin is needed")
+		cfg.Outbox == nil || cfg.Ring == nil || cfg.Sealer == nil || cfg.Front == nil || cfg.Now == nil {
+		return nil, errors.New("provider: every part but Outbound, Log and Origin is needed")
+	}
+	if cfg.Outbound == nil {
+		cfg.Outbound = nowhere{}
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	p := &Provider{cfg: cfg, later: make(chan func(context.Context), 256)}
+	p := &Provider{cfg: cfg, later: make(chan func(context.Context), 256), kick: make(chan struct{}, 1)}
 	p.clients = newClientCache(cfg.Clients, cfg.Now, cfg.Log)
 	if err := p.clients.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading clients: %w", err)

@@ -175,10 +175,7 @@ func tokenType(jkt string) string {
 // mintIDToken makes an ID token (OpenID Connect Core §2). It holds claims about the person only where the claims parameter
 // asked for them there; the others are at userinfo (§5.4).
 func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, access string) (string, error) {
-	alg := keys.Algorithm(client.IDTokenAlg)
-	if alg == "" {
-		alg = keys.RS256
-	}
+	alg := client.idTokenAlg()
 	now := p.now()
 	claims := map[string]any{
 		"iss": p.cfg.Issuer, "sub": p.subject(client, f.AccountID), "aud": client.ID, "iat": now.Unix(), "exp": now.Add(idLife).Unix(),
@@ -200,6 +197,14 @@ func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, a
 		}
 	}
 	return p.sign(ctx, alg, typeID, claims)
+}
+
+// idTokenAlg signs what a client verifies as a client: its ID tokens and logout tokens.
+func (c *Client) idTokenAlg() keys.Algorithm {
+	if c.IDTokenAlg == "" {
+		return keys.RS256
+	}
+	return keys.Algorithm(c.IDTokenAlg)
 }
 
 // halfHash is at_hash: the left half of the hash that goes with the algorithm (OpenID Connect Core §3.1.3.6).

@@ -337,7 +337,7 @@ func TestTrap9AndTrap10NeitherClientsNorLogsReadWhatTheyShouldNot(t *testing.T) 
 	var log bytes.Buffer
 	f := &front{auth: &op.Authentication{AccountID: "a", SessionID: "s1", Time: clock.Now(), Strength: account.OneFactor, Level: account.Standard}}
 	h := &house{t: t, clock: clock, front: f, accounts: accounts}
-	h.provider, err = op.New(t.Context(), op.Config{Issuer: issuer, Accounts: accounts, Clients: rec, Families: broken{rec}, Ephemera: eph, Ring: ring,
+	h.provider, err = op.New(t.Context(), op.Config{Issuer: issuer, Accounts: accounts, Clients: rec, Families: broken{rec}, Ephemera: eph, Outbox: rec, Ring: ring,
 		Sealer: sealer, Front: func() op.Front { return f }, Now: clock.Now, Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
 	must(t, err)
 	code := h.code("web", "state", "canary-state", "nonce", "canary-nonce")

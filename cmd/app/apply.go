@@ -56,6 +56,7 @@ type ClientSettings struct {
 	RequireDPoP            bool              `yaml:"require_dpop"`
 	TrustedConsent         bool              `yaml:"trusted_consent"`
 	BackchannelLogoutURI   string            `yaml:"backchannel_logout_uri"`
+	BackchannelSession     bool              `yaml:"backchannel_logout_session_required"`
 }
 
 // ReadSettings reads settings; an unknown field is an error that names the line.
@@ -76,7 +77,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes,
 		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
-		TrustedConsent: s.TrustedConsent, BackchannelLogoutURI: s.BackchannelLogoutURI, CreatedAt: now, UpdatedAt: now,
+		TrustedConsent: s.TrustedConsent, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.Profile == "" {
 		c.Profile = op.ProfileOIDC

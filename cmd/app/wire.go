@@ -76,9 +76,17 @@ func (a *App) openAccounts(context.Context) (err error) {
 		Store: a.records, Sessions: a.records, Outbox: a.records, Ephemera: a.ephemera, Registries: registries, Policy: policy,
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: a.cfg.Passwords.MemoryKiB, Iterations: a.cfg.Passwords.Iterations,
 			Parallel: a.cfg.Passwords.Parallel, Queue: a.cfg.Passwords.Queue, Pepper: a.cfg.Passwords.Pepper}),
-		Sealer: a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.payer.Kick,
+		Sealer: a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.owed,
 	})
 	return err
+}
+
+// owed wakes those who pay what a change owes.
+func (a *App) owed() {
+	a.payer.Kick()
+	if a.provider != nil { // an account may change while the doors are still being opened
+		a.provider.KickLogouts()
+	}
 }
 
 func (a *App) passwordPolicy() (*credential.Policy, error) {
@@ -116,7 +124,7 @@ func (a *App) openNotify() (err error) {
 func (a *App) openDoors(ctx context.Context) (err error) {
 	a.provider, err = op.New(ctx, op.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
-		Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
+		Outbox: a.records, Outbound: a.partner(), Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
 		Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {

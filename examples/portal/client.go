@@ -138,12 +138,13 @@ func (c *client) finish(ctx context.Context, f flow, code string) (*user, error)
 		}
 	}
 	var said struct {
-		ACR string `json:"acr"`
+		ACR     string `json:"acr"`
+		Session string `json:"sid"`
 	}
 	if err := id.Claims(&said); err != nil {
 		return nil, fmt.Errorf("reading the ID token: %w", err)
 	}
-	u := &user{subject: id.Subject, acr: said.ACR, idToken: tokens.ID, access: tokens.Access, scheme: "Bearer", key: f.key,
+	u := &user{subject: id.Subject, sid: said.Session, acr: said.ACR, idToken: tokens.ID, access: tokens.Access, scheme: "Bearer", key: f.key,
 		expires: c.cfg.Now().Add(time.Duration(tokens.ExpiresIn) * time.Second), scopes: f.need.scopes}
 	if f.key != nil {
 		u.scheme = "DPoP"

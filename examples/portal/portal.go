@@ -28,10 +28,11 @@ type Config struct {
 	Log      *slog.Logger
 }
 
-// Callback is the path of the redirect URI, SignedOut of the post-logout redirect URI.
+// Callback is the path of the redirect URI, SignedOut of the post-logout redirect URI, Logout of the back-channel logout URI.
 const (
 	Callback  = "/callback"
 	SignedOut = "/signed-out"
+	Logout    = "/backchannel-logout"
 )
 
 // Portal is the running portal.
@@ -40,6 +41,7 @@ type Portal struct {
 	client   *client
 	sessions sessions
 	office   office
+	told     told
 }
 
 // New checks the configuration. The provider is not asked before the first sign-in.
@@ -72,6 +74,7 @@ func (p *Portal) Handler() http.Handler {
 	mux.Handle("POST /sign-out", p.page(p.signOut))
 	mux.Handle("POST /sign-out/everywhere", p.page(p.signOutEverywhere))
 	mux.Handle("GET "+SignedOut, p.page(p.signedOut))
+	mux.HandleFunc("POST "+Logout, p.logout)
 	mux.HandleFunc("GET /style.css", style)
 	return http.NewCrossOriginProtection().Handler(mux)
 }

@@ -34,6 +34,7 @@ type flow struct {
 // user is who signed in, as the provider said.
 type user struct {
 	subject string
+	sid     string // the provider's session
 	acr     string
 	idToken string // shown again at sign-out
 	access  string
@@ -135,6 +136,19 @@ func (s sessions) end(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.forget(r)
 	http.SetCookie(w, &http.Cookie{Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+}
+
+// endAll signs out whoever came in a session of the provider, or, without one, a subject.
+func (s sessions) endAll(sid, subject string) (ended int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cookie, one := range s.all {
+		if one.user != nil && (sid == "" || one.user.sid == sid) && (subject == "" || one.user.subject == subject) {
+			delete(s.all, cookie)
+			ended++
+		}
+	}
+	return ended
 }
 
 func (s sessions) forget(r *http.Request) {

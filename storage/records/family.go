@@ -138,27 +138,32 @@ func (s *Store) EndFamilies(ctx context.Context, id account.ID, clientID string,
 	return nil
 }
 
-// FamiliesOfSession returns the families born in a session that have not ended, oldest first.
-func (s *Store) FamiliesOfSession(ctx context.Context, session string) ([]op.Family, error) {
-	found, err := s.db.reader().query(ctx, `SELECT `+familyColumns+` FROM families
-		WHERE session_id = $1 AND ended_at = 0 ORDER BY created_at, id`, session)
+// Visits returns to which services these sessions of an account led, or, without any, its sessions in which the person proved
+// themselves before the time and that did not end by themselves since; the newest first.
+func (s *Store) Visits(ctx context.Context, id account.ID, sessions []string, before time.Time) ([]op.Visit, error) {
+	where, args := `f.auth_time < $2 AND f.session_id <> '' AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = f.session_id AND s.ended_at > 0)`,
+		[]any{id, toStore(before)}
+	if len(sessions) > 0 {
+		where, args = `f.session_id IN (`+list(2, len(sessions))+`)`, []any{id}
+		for _, one := range sessions {
+			args = append(args, one)
+		}
+	}
+	found, err := s.db.reader().query(ctx, `SELECT f.client_id, f.session_id FROM families f
+		WHERE f.account_id = $1 AND `+where+` GROUP BY f.client_id, f.session_id ORDER BY max(f.created_at) DESC, f.client_id, f.session_id`, args...)
 	if err != nil {
-		return nil, fmt.Errorf("listing families: %w", err)
+		return nil, fmt.Errorf("listing visits: %w", err)
 	}
 	defer func() { _ = found.Close() }()
-	var families []op.Family
+	var visits []op.Visit
 	for found.Next() {
-		var r familyRow
-		if err := found.Scan(r.into()...); err != nil {
-			return nil, fmt.Errorf("listing families: %w", err)
+		var v op.Visit
+		if err := found.Scan(&v.ClientID, &v.SessionID); err != nil {
+			return nil, fmt.Errorf("listing visits: %w", err)
 		}
-		f, err := s.openFamily(r)
-		if err != nil {
-			return nil, err
-		}
-		families = append(families, *f)
+		visits = append(visits, v)
 	}
-	return families, found.Err()
+	return visits, found.Err()
 }
 
 // notNil is for columns that are never NULL.

@@ -21,7 +21,7 @@ var familyRules = []rule{
 	{"of many who rotate one refresh token one wins", oneRotates},
 	{"a family ends once", familyEnds},
 	{"the families of an account end at one client or at all", familiesEnd},
-	{"the families of a session are listed while they live", familiesOfSession},
+	{"sessions tell which services they led to", visitsOfSessions},
 }
 
 func (b bench) newFamily(id account.ID) *op.Family {
@@ -185,18 +185,43 @@ func familiesEnd(t *testing.T, b bench) {
 	}
 }
 
-func familiesOfSession(t *testing.T, b bench) {
-	a := b.create(t, "+79161234567")
-	live, ended, elsewhere := b.newFamily(a.ID), b.newFamily(a.ID), b.newFamily(a.ID)
-	elsewhere.SessionID = "s2"
-	for _, f := range []*op.Family{live, ended, elsewhere} {
+func visitsOfSessions(t *testing.T, b bench) {
+	a, other := b.create(t, "+79161234567"), b.create(t, "+79161234568")
+	family := func(id account.ID, client, session string, ended bool) {
+		b.clock.Advance(time.Second)
+		f := b.newFamily(id)
+		f.ClientID, f.SessionID = client, session
 		must(t, b.CreateFamily(t.Context(), f))
+		if ended {
+			_, err := b.EndFamily(t.Context(), f.ID, b.clock.Now())
+			must(t, err)
+		}
 	}
-	_, err := b.EndFamily(t.Context(), ended.ID, b.clock.Now())
-	must(t, err)
-	got, err := b.FamiliesOfSession(t.Context(), "s1")
-	must(t, err)
-	if diff := cmp.Diff([]op.Family{*live}, got, cmpopts.EquateEmpty()); diff != "" {
-		t.Error(diff)
+	family(a.ID, "portal", "s1", false)
+	family(a.ID, "portal", "s1", true) // the service may still keep who came
+	family(a.ID, "clinic", "s1", true)
+	family(a.ID, "portal", "s2", false)
+	family(a.ID, "tv", "", false)
+	family(other.ID, "portal", "s3", false)
+	ended := &account.Session{ID: "s2", Hash: "h2", AccountID: a.ID, CreatedAt: b.clock.Now(), SeenAt: b.clock.Now(), ExpiresAt: b.clock.Now().Add(time.Hour)}
+	must(t, b.CreateSession(t.Context(), ended, func(*account.Account) error { return nil }))
+	must(t, b.EndSession(t.Context(), "s2", b.clock.Now()))
+	before := b.clock.Now()
+	family(a.ID, "portal", "s4", false)
+	for _, row := range []struct {
+		what     string
+		sessions []string
+		want     []op.Visit
+	}{
+		{"one session, the newest service first", []string{"s1"}, []op.Visit{{ClientID: "clinic", SessionID: "s1"}, {ClientID: "portal", SessionID: "s1"}}},
+		{"two sessions", []string{"s1", "s2"}, []op.Visit{{ClientID: "portal", SessionID: "s2"}, {ClientID: "clinic", SessionID: "s1"}, {ClientID: "portal", SessionID: "s1"}}},
+		{"another's session", []string{"s3"}, nil},
+		{"all before a time that are not over", nil, []op.Visit{{ClientID: "clinic", SessionID: "s1"}, {ClientID: "portal", SessionID: "s1"}}},
+	} {
+		got, err := b.Visits(t.Context(), a.ID, row.sessions, before)
+		must(t, err)
+		if diff := cmp.Diff(row.want, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s:\n%s", row.what, diff)
+		}
 	}
 }
