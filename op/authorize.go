@@ -143,7 +143,7 @@ func (p *Provider) checkRequest(client *Client, form url.Values) (*AuthRequest, 
 func redirectURI(client *Client, form url.Values) (string, error) {
 	got := form.Get("redirect_uri")
 	if got == "" {
-		if len(client.RedirectURIs) == 1 {
+		if len(client.RedirectURIs) == 1 && client.Profile != ProfileFAPI2 { // FAPI 2.0 §5.3.2.2 wants it said
 			return client.RedirectURIs[0], nil
 		}
 		return "", redirectRefusal(client, got, "redirect_uri.missing", "redirect_uri is missing, and the client has not exactly one")

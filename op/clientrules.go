@@ -43,10 +43,7 @@ func (c *Client) Check() error {
 	if !slices.Contains([]string{"", "RS256", "PS256", "ES256", "EdDSA"}, c.IDTokenAlg) {
 		wrong("id_token_alg %q: RS256, PS256, ES256 or EdDSA", c.IDTokenAlg)
 	}
-	if c.Profile == ProfileFAPI2 && c.IDTokenAlg == "RS256" {
-		wrong("id_token_alg RS256 is refused in the profile fapi2 (FAPI 2.0 §5.4)")
-	}
-	return errors.Join(problems...)
+	return errors.Join(append(problems, c.checkFAPI()...)...)
 }
 
 func (c *Client) checkCredentials() (problems []error) {

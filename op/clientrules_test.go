@@ -32,6 +32,11 @@ func TestClientRegistrationNamesEachFault(t *testing.T) {
 		{"public compat", func(c *op.Client) { c.Auth, c.Secrets, c.Profile = []string{op.AuthNone}, nil, op.ProfileCompat }, "confidential"},
 		{"key missing", func(c *op.Client) { c.Auth = []string{op.AuthPrivateKey} }, "jwks"},
 		{"RS256 in fapi2", func(c *op.Client) { c.Profile, c.IDTokenAlg = op.ProfileFAPI2, "RS256" }, "RS256"},
+		{"secret in fapi2", func(c *op.Client) { c.Profile = op.ProfileFAPI2 }, "neither secrets nor public clients"},
+		{"public in fapi2", func(c *op.Client) { c.Profile, c.Auth, c.Secrets = op.ProfileFAPI2, []string{op.AuthNone}, nil }, "neither secrets nor public clients"},
+		{"key in fapi2", func(c *op.Client) {
+			c.Profile, c.Auth, c.Secrets, c.JWKS = op.ProfileFAPI2, []string{op.AuthPrivateKey}, nil, []byte(`{"keys":[]}`)
+		}, ""},
 		{"unknown profile", func(c *op.Client) { c.Profile = "x" }, "profile"},
 		{"unknown algorithm", func(c *op.Client) { c.IDTokenAlg = "none" }, "id_token_alg"},
 	} {

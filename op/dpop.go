@@ -26,8 +26,8 @@ const (
 	dpopNonceStep = 5 * time.Minute // how long a nonce is handed out; the one before is good as well
 )
 
-// dpopAlgorithms are those of proofs, as discovery names them.
-var dpopAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.PS256, jose.RS256}
+// dpopAlgorithms are those of proofs, as discovery names them: what FAPI 2.0 §5.4.1 allows, for every client.
+var dpopAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.PS256}
 
 // dpopVerifier checks proofs of possession (RFC 9449).
 type dpopVerifier struct {
@@ -40,7 +40,7 @@ type dpopVerifier struct {
 // proofAtToken checks the proof that came to the token endpoint. Clients under FAPI 2.0 use a nonce of ours: a proof made ahead of time is worth nothing.
 func (p *Provider) proofAtToken(w http.ResponseWriter, r *http.Request, client *Client) (jkt string, err error) {
 	jkt, err = p.proofs.verify(w, r, dpopUse{needNonce: client.Profile == ProfileFAPI2})
-	if err == nil && jkt == "" && client.RequireDPoP {
+	if err == nil && jkt == "" && client.mustBind() {
 		return "", badProof("proof.missing", "this client's tokens are bound to a key: send the header DPoP")
 	}
 	return jkt, err

@@ -91,7 +91,7 @@ func (p *Provider) bindPushed(w http.ResponseWriter, r *http.Request, client *Cl
 func (p *Provider) pushed(ctx context.Context, client *Client, form url.Values) (url.Values, string, error) {
 	uri := form.Get("request_uri")
 	if !strings.HasPrefix(uri, pushedPrefix) {
-		if client.RequirePAR {
+		if client.mustPush() {
 			return nil, "", refuse("invalid_request", "par.required", "this client must push its requests to /par first (RFC 9126)")
 		}
 		return form, "", nil

@@ -44,7 +44,9 @@ func (p *Provider) readRefreshToken(client *Client, token string) (family string
 }
 
 // refresh is the refresh grant with rotation (RFC 6749 §6, RFC 9700 §4.14): each token once; a used one that comes again
-// ends its family. It reads the family with its account, and writes once.
+// ends its family. It reads the family with its account, and writes once. A token that is bound to a key comes with a proof of that key,
+// also from a client that could prove itself otherwise: RFC 9449 §5 would let a confidential one change its key, and then a thief of its
+// secret could as well.
 func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt string) (*tokenResponse, error) {
 	ctx := r.Context()
 	token := form.Get("refresh_token")
@@ -65,7 +67,7 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		return nil, fault("invalid_grant", "[refresh.foreign] the refresh token was issued to another client")
 	case !family.EndedAt.IsZero() || !now.Before(family.ExpiresAt):
 		return nil, fault("invalid_grant", "[refresh.ended] the grant is over")
-	case family.JKT != jkt && (client.public() || jkt == ""):
+	case family.JKT != jkt:
 		return nil, fault("invalid_grant", "[dpop.key] the refresh token is bound to another DPoP key")
 	case family.RefreshHash != keys.Hash(token):
 		return p.replayedRefresh(r, client, family, generation, jkt)
@@ -78,6 +80,10 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 	scopes, err := narrowed(family.Scopes, form.Get("scope"))
 	if err != nil {
 		return nil, err
+	}
+	if !client.mayRotate() {
+		p.currentLevel(family, a)
+		return p.mint(ctx, client, family, scopes)
 	}
 	next := p.newRefreshToken(client, id, generation+1)
 	rotation := Rotation{Hash: keys.Hash(next), At: now, ExpiresAt: family.ExpiresAt}

@@ -199,14 +199,6 @@ func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, a
 	return p.sign(ctx, alg, typeID, claims)
 }
 
-// idTokenAlg signs what a client verifies as a client: its ID tokens and logout tokens.
-func (c *Client) idTokenAlg() keys.Algorithm {
-	if c.IDTokenAlg == "" {
-		return keys.RS256
-	}
-	return keys.Algorithm(c.IDTokenAlg)
-}
-
 // halfHash is at_hash: the left half of the hash that goes with the algorithm (OpenID Connect Core §3.1.3.6).
 func halfHash(alg keys.Algorithm, token string) string {
 	if alg == keys.EdDSA {

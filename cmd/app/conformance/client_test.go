@@ -161,3 +161,5 @@ func encoded(t testing.TB, v any) string {
 	must(t, err)
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
+
+func encodedBytes(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,11 +112,11 @@ func (r *run) post(c *client, endpoint string, form url.Values, spoil ...func(*c
 	got := r.send(c, endpoint, form, spoil...)
 	if nonce := got.header.Get("DPoP-Nonce"); got.err() == "use_dpop_nonce" && nonce != "" {
 		with := func(x *call) {
-			if _, has := x.proof.claims["nonce"]; !has {
+			if x.proof != nil {
 				x.proof.claims["nonce"] = nonce
 			}
 		}
-		got = r.send(c, endpoint, form, append([]func(*call){with}, spoil...)...)
+		got = r.send(c, endpoint, form, append(slices.Clone(spoil), with)...)
 	}
 	return got
 }
