@@ -27,6 +27,7 @@ type Config struct {
 	Faults     *faults.Set
 	People     []Person
 	Registries http.Handler        // serves /registry/…
+	Authority  http.Handler        // serves /certificates
 	SMSKey     string              // the bearer key of the gateway; empty: anybody
 	Advanced   func(time.Duration) // called after the clock moved, with how far it is ahead; may be nil
 }
@@ -41,6 +42,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.Registries == nil {
 		cfg.Registries = http.NotFoundHandler()
+	}
+	if cfg.Authority == nil {
+		cfg.Authority = http.NotFoundHandler()
 	}
 	return &Server{cfg}, nil
 }
@@ -57,6 +61,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /clock", s.advance)
 	mux.Handle("/faults", s.cfg.Faults)
 	mux.Handle("/registry/", s.cfg.Registries)
+	mux.Handle("/certificates", s.cfg.Authority)
+	mux.Handle("/certificates/", s.cfg.Authority)
 	mux.HandleFunc("/letters/", s.absent("no letter was posted: confirmation by letter is not offered on this stand"))
 	mux.HandleFunc("GET /esia-demo", s.absent("this stand has no system of the ESIA dialect"))
 	return mux

@@ -45,7 +45,7 @@ func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 	values := map[string]any{
 		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": s.opt.Data,
 		"Records": s.opt.Records, "Ephemera": s.opt.Ephemera, "World": s.origin(portWorld), "SMTP": s.smtp.Addr().String(),
-		"SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Trust": s.trusted(), "TLS": s.opt.TLS,
+		"Root": s.authority.RootFile(), "Revoked": s.authority.ListFile(), "SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Trust": s.trusted(), "TLS": s.opt.TLS,
 		"Certificate": s.file(fileCertificate), "Key": s.file(fileKey), "Portal": s.origin(portPortal), "PortalKeys": string(public),
 		"Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
 		"SecureCaller": "https://" + strings.TrimPrefix(s.origin(portCaller), "http://"),

@@ -15,12 +15,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vhod-id/vhod/examples/authority"
 	"github.com/vhod-id/vhod/examples/bank"
 	"github.com/vhod-id/vhod/examples/faults"
 	"github.com/vhod-id/vhod/examples/inbox"
@@ -61,6 +63,7 @@ type Stand struct {
 	listeners   []net.Listener
 	servers     []*http.Server
 	world       *inbox.Server
+	authority   *authority.Authority
 	smtp        net.Listener
 }
 
@@ -121,9 +124,15 @@ func (s *Stand) openWorld(population *registries.Population, broken *faults.Set)
 	for _, r := range residents {
 		people = append(people, r.Person)
 	}
+	people = append(people, others...)
+	var err error
+	if s.authority, err = authority.Open(s.file("authority"), s.clock.Now); err != nil {
+		return err
+	}
 	world, err := inbox.New(inbox.Config{
-		Box: inbox.NewBox(s.clock.Now), Clock: s.clock, Faults: broken, People: append(people, others...), SMSKey: smsKey,
+		Box: inbox.NewBox(s.clock.Now), Clock: s.clock, Faults: broken, People: people, SMSKey: smsKey,
 		Registries: registries.NewServer(population, broken, registryKey).Handler(),
+		Authority:  authority.NewServer(s.authority, signers(people)).Handler(),
 		Advanced: func(ahead time.Duration) {
 			if err := os.WriteFile(s.file("clock"), []byte(ahead.String()), 0o600); err != nil {
 				s.opt.Log.Error("keeping the clock", "error", err)
@@ -135,6 +144,18 @@ func (s *Stand) openWorld(population *registries.Population, broken *faults.Set)
 	}
 	s.world = world
 	return s.listen(portWorld, world.Handler())
+}
+
+// signers are the people as a certificate names them.
+func signers(people []inbox.Person) func(id string) (authority.Subject, bool) {
+	return func(id string) (authority.Subject, bool) {
+		i := slices.IndexFunc(people, func(p inbox.Person) bool { return p.ID == id })
+		if i < 0 {
+			return authority.Subject{}, false
+		}
+		p := people[i]
+		return authority.Subject{Surname: p.FamilyName, GivenName: strings.TrimSpace(p.GivenName + " " + p.MiddleName), SNILS: p.SNILS, INN: p.INN}, true
+	}
 }
 
 func (s *Stand) openBanks(population *registries.Population, broken *faults.Set) error {

@@ -16,7 +16,7 @@ func (s *Stand) Table() string {
 	row(s.origin(portPortal), "the services portal")
 	row(s.origin(portGreen), "Зелёный банк")
 	row(s.origin(portYellow), "Жёлтый банк")
-	row(s.origin(portWorld), "the outside world: inbox, people, clock, faults, registries")
+	row(s.origin(portWorld), "the outside world: inbox, people, clock, faults, registries, certificates")
 	row(s.origin(portOperations), "the provider's operations: /metrics, /debug/pprof")
 	row(s.origin(portCaller), "left free for your own client (go run ./examples/hello)")
 	row()
