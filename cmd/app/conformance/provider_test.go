@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,9 +31,11 @@ const (
 // callback is where every client of these tests is answered; nothing listens there.
 const callback = "https://rp.example/cb"
 
-// provider is the product behind a TLS listener on loopback, with a clock that tests move.
+// provider is the product behind a TLS listener on loopback, with a clock that tests move. Of several nodes each takes a request in
+// its turn.
 type provider struct {
-	app    *app.App
+	nodes  []*app.App
+	turn   atomic.Uint64
 	issuer string
 	server *httptest.Server
 	clock  *storagetest.Clock
@@ -40,20 +43,22 @@ type provider struct {
 	meta   map[string]any
 }
 
-// start opens the product on these stores (nil: the embedded ones) and fills in the person and the clients.
-func start(t *testing.T, stores func(*app.Config)) *provider {
+// start opens nodes of the product on these stores (nil: the embedded ones) and fills in the person and the clients.
+func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 	t.Helper()
 	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t)}
-	var handler http.Handler
-	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	p.server.Config.ErrorLog = nil
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.nodes[p.turn.Add(1)%uint64(len(p.nodes))].Handler().ServeHTTP(w, r)
+	}))
 	p.server.StartTLS()
 	t.Cleanup(p.server.Close)
 	p.issuer = p.server.URL
-	p.app = p.node(t, t.TempDir(), stores)
-	handler = p.app.Handler()
+	dir := t.TempDir()
+	for range nodes {
+		p.nodes = append(p.nodes, p.node(t, dir, stores))
+	}
 	now := p.clock.Now()
-	_, err := p.app.Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{
+	_, err := p.nodes[0].Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{
 		Level: account.Standard, Lang: "en",
 		Phone:   account.Contact{Value: phone, ConfirmedAt: now},
 		Email:   account.Contact{Value: "anna@mail.example", ConfirmedAt: now},
@@ -64,7 +69,7 @@ func start(t *testing.T, stores func(*app.Config)) *provider {
 	must(t, err)
 	settings, err := app.ReadSettings([]byte(p.ids.settings))
 	must(t, err)
-	_, err = p.app.ApplySettings(t.Context(), settings)
+	_, err = p.nodes[0].ApplySettings(t.Context(), settings)
 	must(t, err)
 	p.meta = p.document(t, "/.well-known/openid-configuration")
 	return p
@@ -125,17 +130,17 @@ func (p *provider) document(t *testing.T, path string) map[string]any {
 // later moves the clock.
 func (p *provider) later(d time.Duration) { p.clock.Advance(d) }
 
-// onStores runs a test on the embedded default and, where servers are named, on PostgreSQL with Redis.
-func onStores(t *testing.T, test func(t *testing.T, stores func(*app.Config))) {
+// onStores runs a test on the embedded default and, where servers are named, on two nodes over PostgreSQL with Redis.
+func onStores(t *testing.T, test func(t *testing.T, p *provider)) {
 	t.Helper()
-	t.Run("embedded", func(t *testing.T) { test(t, nil) })
+	t.Run("embedded", func(t *testing.T) { test(t, start(t, 1, nil)) })
 	if os.Getenv("VHOD_TEST_POSTGRES") == "" || os.Getenv("VHOD_TEST_REDIS") == "" {
 		t.Log("VHOD_TEST_POSTGRES and VHOD_TEST_REDIS are not set: embedded stores alone (make test names both)")
 		return
 	}
 	t.Run("servers", func(t *testing.T) {
 		records, ephemera := storagetest.Postgres(t), storagetest.Redis(t)
-		test(t, func(c *app.Config) { c.Records, c.Ephemera = records, ephemera })
+		test(t, start(t, 2, func(c *app.Config) { c.Records, c.Ephemera = records, ephemera }))
 	})
 }
 

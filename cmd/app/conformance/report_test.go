@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/vhod-id/vhod/cmd/app"
 )
 
 // module is one module of a plan: its name in the suite, and what it makes sure of.
@@ -20,8 +18,7 @@ type module struct {
 
 // plan runs its modules one after another against one provider, each with a browser of its own.
 func plan(t *testing.T, name string, modules []module, mode string) {
-	onStores(t, func(t *testing.T, stores func(*app.Config)) {
-		p := start(t, stores)
+	onStores(t, func(t *testing.T, p *provider) {
 		for _, m := range modules {
 			ok := t.Run(m.name, func(t *testing.T) { m.run(&run{TB: t, op: p, browser: p.browser(t), mode: mode}) })
 			t.Logf("%-28s %-75s %s", name, m.name, map[bool]string{true: "PASSED", false: "FAILED"}[ok])
@@ -51,7 +48,7 @@ func TestGoldenConformancePageListsEveryModule(t *testing.T) {
 	page.WriteString(`# Conformance
 
 What the OpenID Foundation's suite asks of a provider, module by module, and the test that asks the same of the whole product by HTTPS (cmd/app/conformance).
-Every module is a subtest; ` + "`go test ./cmd/app/conformance -v`" + ` prints the table with its results. It runs on the embedded stores and, in ` + "`make test`" + `, on PostgreSQL with Redis.
+Every module is a subtest; ` + "`go test ./cmd/app/conformance -v`" + ` prints the table with its results. It runs on the embedded stores and, in ` + "`make test`" + `, on two nodes over PostgreSQL with Redis.
 The implicit and hybrid plans are out: what they want is refused (RFC 9700 §2.1.2). The page is written by the test that holds it (` + "`UPDATE_GOLDEN=1`" + `).
 `)
 	seen := map[string]bool{}
