@@ -3,6 +3,7 @@ package main_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -533,5 +534,40 @@ func TestAnUnknownFlagIsRefused(t *testing.T) {
 	}
 	if out, err := exec.Command(filepath.Join(dir, "examples"), "-nonsense").CombinedOutput(); err == nil || !strings.Contains(string(out), "nonsense") {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func TestAStrangersClientRegistersWithTheTokenOfTheStand(t *testing.T) {
+	s, _ := start(t, t.TempDir(), "-quiet")
+	for token, pkce := range map[string]bool{"stand": true, "stand-compat": false} {
+		request, err := http.NewRequest(http.MethodPost, s.at(0, "/register"), strings.NewReader(`{"client_name":"Проба","redirect_uris":["`+s.at(10, "/callback")+`"]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Authorization", "Bearer "+token)
+		request.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var made struct {
+			ID string `json:"client_id"`
+		}
+		err = json.NewDecoder(resp.Body).Decode(&made)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != http.StatusCreated || made.ID == "" {
+			t.Fatalf("%s: %s %v", token, resp.Status, err)
+		}
+		b := newBrowser(t)
+		b.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+			if strings.HasPrefix(r.URL.String(), s.at(10, "")) {
+				return http.ErrUseLastResponse
+			}
+			return nil
+		}
+		b.open(s.at(0, "/authorize?"+url.Values{"client_id": {made.ID}, "redirect_uri": {s.at(10, "/callback")}, "response_type": {"code"}, "scope": {"openid"}}.Encode()))
+		if asks := b.page == "identify"; asks == pkce {
+			t.Errorf("a client of the token %s comes to %q without PKCE", token, b.page)
+		}
 	}
 }

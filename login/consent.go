@@ -16,9 +16,10 @@ type consentData struct {
 	Service   string
 	Purpose   string
 	PolicyURI string
+	TermsURI  string
 	Items     []consentItem
 	Signs     []op.Detail // what the person signs by allowing it
-	Level     string // the level that some attributes wait for, or empty
+	Level     string      // the level that some attributes wait for, or empty
 	LevelURL  string
 }
 
@@ -52,7 +53,7 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	data := consentData{
 		Attempt: v.attempt.ID,
 		Service: inLang(v.client.Name, lang), Purpose: inLang(v.client.Purpose, lang),
-		PolicyURI: v.client.PolicyURI, Signs: v.req.Details,
+		PolicyURI: v.client.PolicyURI, TermsURI: v.client.TermsURI, Signs: v.req.Details,
 	}
 	for _, item := range released {
 		data.Items = append(data.Items, itemOf(item))

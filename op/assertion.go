@@ -72,7 +72,7 @@ func (a *clientAuth) proveByAssertion(r *http.Request, given credentials) (*Clie
 	if !slices.Contains(client.Auth, AuthPrivateKey) {
 		return nil, diagnosed("invalid_client", "client.method", "this client is registered for %s, not for %s", strings.Join(client.Auth, " or "), AuthPrivateKey)
 	}
-	claims, err := a.verifyAssertion(client, given.assertion)
+	claims, err := a.verifyAssertion(r.Context(), client, given.assertion)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +102,7 @@ func peekAssertion(assertion string) (assertionClaims, error) {
 
 // verifyAssertion checks header and signature against the keys that the client registered. A key or an address of keys
 // that the assertion itself brings is refused, not ignored: it has no honest use here (RFC 8725 §3.10).
-func (a *clientAuth) verifyAssertion(c *Client, assertion string) (assertionClaims, error) {
+func (a *clientAuth) verifyAssertion(ctx context.Context, c *Client, assertion string) (assertionClaims, error) {
 	var claims assertionClaims
 	allowed := assertionAlgorithms[c.Profile == ProfileFAPI2]
 	jws, err := jose.ParseSignedCompact(assertion, allowed)
@@ -121,11 +121,14 @@ func (a *clientAuth) verifyAssertion(c *Client, assertion string) (assertionClai
 	if typ := headerText(header, "typ"); typ != "" && !strings.EqualFold(typ, "JWT") && !strings.EqualFold(typ, "client-authentication+jwt") {
 		return claims, diagnosed("invalid_client", "assertion.typ", "a JWT of type %q is no client assertion", clip(typ))
 	}
-	known, err := a.keysOf(c)
+	signature := jws.Signatures[0].Header
+	if c.AuthAlg != "" && signature.Algorithm != c.AuthAlg {
+		return claims, diagnosed("invalid_client", "assertion.alg", "the client registered %s for its assertions", c.AuthAlg)
+	}
+	known, err := a.keys.of(ctx, c, signature.KeyID)
 	if err != nil {
 		return claims, err
 	}
-	signature := jws.Signatures[0].Header
 	candidates := fittingKeys(known, signature.KeyID, signature.Algorithm)
 	if len(candidates) == 0 {
 		return claims, diagnosed("invalid_client", "assertion.kid", "no registered key has kid %q and fits %s", clip(signature.KeyID), signature.Algorithm)

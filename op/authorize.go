@@ -252,7 +252,7 @@ func (p *Provider) checkPKCE(client *Client, req *AuthRequest, form url.Values) 
 	return nil
 }
 
-func checkPrompt(_ *Client, req *AuthRequest, form url.Values) error {
+func checkPrompt(client *Client, req *AuthRequest, form url.Values) error {
 	for _, v := range req.Prompt {
 		if !slices.Contains([]string{"none", "login", "consent", "select_account", "create"}, v) {
 			return refuse("invalid_request", "prompt.unknown", "prompt "+printable(v)+" is not known")
@@ -268,16 +268,25 @@ func checkPrompt(_ *Client, req *AuthRequest, form url.Values) error {
 		}
 		d := time.Duration(n) * time.Second
 		req.MaxAge = &d
+	} else if client.DefaultMaxAge != nil {
+		req.MaxAge = client.DefaultMaxAge // OpenID Connect Registration §2
 	}
 	return nil
 }
 
 // checkClaims reads acr_values and the claims parameter (OpenID Connect Core §5.5). An acr asked as essential wins over
 // acr_values, and one of its values must be known.
-func (p *Provider) checkClaims(_ *Client, req *AuthRequest, form url.Values) error {
+func (p *Provider) checkClaims(client *Client, req *AuthRequest, form url.Values) error {
 	for _, v := range strings.Fields(form.Get("acr_values")) {
 		if acr, ok := ParseACR(v); ok {
 			req.ACR = append(req.ACR, acr)
+		}
+	}
+	if form.Get("acr_values") == "" { // OpenID Connect Registration §2
+		for _, v := range client.DefaultACR {
+			if acr, ok := ParseACR(v); ok {
+				req.ACR = append(req.ACR, acr)
+			}
 		}
 	}
 	raw := form.Get("claims")

@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -37,19 +35,6 @@ const (
 	// owedLogoutToken is one logout token owed to one service; the payload is a Visit.
 	owedLogoutToken account.TaskKind = "logout-token"
 )
-
-// Outbound sends requests to addresses that clients registered. It follows no redirect. *http.Client satisfies it.
-type Outbound interface {
-	Do(*http.Request) (*http.Response, error)
-}
-
-// nowhere is the way out of a provider that may not call anybody.
-type nowhere struct{}
-
-// Do refuses.
-func (nowhere) Do(*http.Request) (*http.Response, error) {
-	return nil, errors.New("the provider has no way out")
-}
 
 // KickLogouts makes PayLogouts look at once. It never blocks.
 func (p *Provider) KickLogouts() {
@@ -201,20 +186,12 @@ func (p *Provider) tellLogout(ctx context.Context, client *Client, id account.ID
 	}
 	ctx, cancel := context.WithTimeout(ctx, logoutTimeout)
 	defer cancel()
-	body := url.Values{"logout_token": {token}}.Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, client.BackchannelLogoutURI, strings.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("backchannel_logout_uri: %w", err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	answer, err := p.cfg.Outbound.Do(r)
+	status, err := p.fetch.post(ctx, client.BackchannelLogoutURI, url.Values{"logout_token": {token}}, logoutAnswer)
 	if err != nil {
 		return fmt.Errorf("posting a logout token: %w", err)
 	}
-	defer answer.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(answer.Body, logoutAnswer)) // what it says does not matter; read, the connection is used again
-	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusNoContent {
-		return fmt.Errorf("posting a logout token: answered %d", answer.StatusCode)
+	if status != http.StatusOK && status != http.StatusNoContent {
+		return fmt.Errorf("posting a logout token: answered %d", status)
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package op
 
 import (
-	"bytes"
 	"context"
 	"crypto/subtle"
 	"encoding/base64"
@@ -11,10 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
@@ -26,7 +22,7 @@ type clientAuth struct {
 	find     func(ctx context.Context, id string) (*Client, error) // account.ErrNotFound
 	ephemera Ephemera
 	now      func() time.Time
-	jwks     sync.Map // client id → *parsedJWKS
+	keys     *keySets
 }
 
 // credentials are what a request brought to say who it is.
@@ -150,25 +146,4 @@ func secretFits(known []ClientSecret, given string, now time.Time) bool {
 		}
 	}
 	return fits == 1
-}
-
-// parsedJWKS is a client's inline key set, parsed once.
-type parsedJWKS struct {
-	raw []byte
-	set jose.JSONWebKeySet
-}
-
-// keysOf returns the public signature keys of a client.
-func (a *clientAuth) keysOf(c *Client) ([]jose.JSONWebKey, error) {
-	if held, ok := a.jwks.Load(c.ID); ok {
-		if parsed, isSet := held.(*parsedJWKS); isSet && bytes.Equal(parsed.raw, c.JWKS) {
-			return parsed.set.Keys, nil
-		}
-	}
-	set, err := parseJWKS(c.JWKS)
-	if err != nil {
-		return nil, diagnosed("invalid_client", "assertion.jwks", "the client has no usable keys: register jwks")
-	}
-	a.jwks.Store(c.ID, &parsedJWKS{raw: c.JWKS, set: set})
-	return set.Keys, nil
 }

@@ -35,6 +35,7 @@ func (p *Provider) prepareDiscovery() error {
 		"grant_types_supported":                            grants,
 		"subject_types_supported":                          []string{"pairwise", "public"},
 		"id_token_signing_alg_values_supported":            []keys.Algorithm{keys.RS256, keys.PS256, keys.ES256, keys.EdDSA},
+		"userinfo_signing_alg_values_supported":            []keys.Algorithm{keys.RS256, keys.PS256, keys.ES256, keys.EdDSA},
 		"token_endpoint_auth_methods_supported":            []string{AuthBasic, AuthPost, AuthPrivateKey, AuthNone},
 		"introspection_endpoint_auth_methods_supported":    []string{AuthBasic, AuthPost, AuthPrivateKey},
 		"revocation_endpoint_auth_methods_supported":       []string{AuthBasic, AuthPost, AuthPrivateKey, AuthNone},

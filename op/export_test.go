@@ -1,7 +1,9 @@
 package op
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"time"
@@ -11,7 +13,8 @@ import (
 
 // ClientAuthenticator lets tests ask which client a request comes from, without an endpoint around it.
 func ClientAuthenticator(issuer string, clients ClientStore, ephemera Ephemera, now func() time.Time) func(*http.Request, url.Values) (*Client, error) {
-	return (&clientAuth{issuer: issuer, find: clients.Client, ephemera: ephemera, now: now}).authenticate
+	return (&clientAuth{issuer: issuer, find: clients.Client, ephemera: ephemera, now: now,
+		keys: &keySets{fetch: newFetcher(Outbound{}), now: now, log: slog.New(slog.DiscardHandler)}}).authenticate
 }
 
 // WireError returns what a relying party sees of an error.
@@ -49,3 +52,14 @@ func ParseDetails(raw string) ([]Detail, error) {
 	}
 	return details, err
 }
+
+// Fetcher is the way out to addresses that others named.
+type Fetcher struct{ f *fetcher }
+
+func NewFetcher(cfg Outbound) Fetcher { return Fetcher{newFetcher(cfg)} }
+
+func (f Fetcher) Get(ctx context.Context, raw string) ([]byte, error) {
+	return f.f.get(ctx, raw, "application/json")
+}
+
+var PublicAddress = publicAddress

@@ -56,9 +56,14 @@ type Client struct {
 	SectorIdentifier       string   // host; from the redirect URI when empty
 	RequirePAR             bool
 	RequireDPoP            bool
-	TrustedConsent         bool   // first-party: no consent page
-	BackchannelLogoutURI   string // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
-	BackchannelSession     bool   // wants every session named (backchannel_logout_session_required)
+	TrustedConsent         bool           // first-party: no consent page
+	BackchannelLogoutURI   string         // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
+	BackchannelSession     bool           // wants every session named (backchannel_logout_session_required)
+	AuthAlg                string         // the one algorithm of its assertions; empty: any that its profile allows
+	UserInfoAlg            string         // userinfo is a JWT signed so; JSON when empty
+	DefaultMaxAge          *time.Duration // when a request has no max_age
+	DefaultACR             []string       // when a request asks for none
+	Registration           *Registration  // of a client that registered itself
 	CreatedAt, UpdatedAt   time.Time
 }
 

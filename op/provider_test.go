@@ -81,6 +81,12 @@ func sampleClients() []op.Client {
 // newHouse opens a provider with these clients and one person who is signed in.
 func newHouse(t *testing.T, clients ...op.Client) *house {
 	t.Helper()
+	return newHouseWith(t, func(*op.Config) {}, clients...)
+}
+
+// newHouseWith is newHouse with a changed configuration of the provider.
+func newHouseWith(t *testing.T, change func(*op.Config), clients ...op.Client) *house {
+	t.Helper()
 	h := &house{t: t, clock: storagetest.NewClock(), front: &front{}}
 	records, ephemera, sealer := storagetest.Open(t, h.clock.Now)
 	ring, err := keys.NewRing(t.Context(), keys.RingConfig{Store: records, Sealer: sealer, Now: h.clock.Now, Algorithms: []keys.Algorithm{keys.RS256, keys.ES256}})
@@ -97,8 +103,10 @@ func newHouse(t *testing.T, clients ...op.Client) *house {
 		Person: account.Person{FamilyName: "Петрова", GivenName: "Анна"}}, Reason: "test"})
 	must(t, err)
 	h.front.auth = &op.Authentication{AccountID: h.person.ID, SessionID: "s1", Time: h.clock.Now(), AMR: []string{"pwd"}, Strength: account.OneFactor, Level: account.Standard}
-	h.provider, err = op.New(t.Context(), op.Config{Issuer: issuer, Accounts: h.accounts, Clients: records, Families: records, Ephemera: ephemera, Outbox: records,
-		Ring: ring, Sealer: sealer, Front: func() op.Front { return h.front }, Now: h.clock.Now})
+	cfg := op.Config{Issuer: issuer, Accounts: h.accounts, Clients: records, Families: records, Ephemera: ephemera, Outbox: records,
+		Ring: ring, Sealer: sealer, Front: func() op.Front { return h.front }, Now: h.clock.Now}
+	change(&cfg)
+	h.provider, err = op.New(t.Context(), cfg)
 	must(t, err)
 	return h
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Config is what a Provider needs. All but Outbound, Log and Origin must be set.
+// Config is what a Provider needs. All but Log, Origin, Outbound and Registration must be set.
 type Config struct {
 	Issuer   string
 	Accounts *account.Service
@@ -23,13 +23,15 @@ type Config struct {
 	Families FamilyStore
 	Ephemera Ephemera
 	Outbox   account.Outbox // what services are still to be told
-	Outbound Outbound       // to addresses that clients registered; without one nobody is told
 	Ring     *keys.Ring
 	Sealer   *keys.Sealer // keyed hashes: pairwise subjects, family ids, replay checks
 	Front    func() Front
 	Origin   func(*http.Request) account.Origin // where a request came from; its peer when nil
-	Now      func() time.Time
-	Log      *slog.Logger
+	Outbound Outbound                           // where the provider may go on a client's word
+	// Registration are the tokens by which clients register; without any there is no registration.
+	Registration []InitialToken
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // Provider is the OpenID provider.
@@ -40,6 +42,7 @@ type Config struct {
 type Provider struct {
 	cfg     Config
 	clients *clientCache
+	fetch   *fetcher
 	auth    *clientAuth
 	seen    seenTokens
 	proofs  *dpopVerifier
@@ -54,10 +57,7 @@ type Provider struct {
 func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if cfg.Issuer == "" || cfg.Accounts == nil || cfg.Clients == nil || cfg.Families == nil || cfg.Ephemera == nil ||
 		cfg.Outbox == nil || cfg.Ring == nil || cfg.Sealer == nil || cfg.Front == nil || cfg.Now == nil {
-		return nil, errors.New("provider: every part but Outbound, Log and Origin is needed")
-	}
-	if cfg.Outbound == nil {
-		cfg.Outbound = nowhere{}
+		return nil, errors.New("provider: every part but Log, Origin, Outbound and Registration is needed")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -67,7 +67,8 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if err := p.clients.load(ctx); err != nil {
 		return nil, fmt.Errorf("loading clients: %w", err)
 	}
-	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, now: cfg.Now}
+	p.fetch = newFetcher(cfg.Outbound)
+	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, now: cfg.Now, keys: &keySets{fetch: p.fetch, now: cfg.Now, log: cfg.Log}}
 	p.proofs = &dpopVerifier{issuer: cfg.Issuer, ephemera: cfg.Ephemera, sealer: cfg.Sealer, now: cfg.Now}
 	if err := p.prepareDiscovery(); err != nil {
 		return nil, err

@@ -1,13 +1,16 @@
 package op
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
 )
 
 // bearerFault is a refusal of a resource (RFC 6750 §3.1).
@@ -22,39 +25,59 @@ func bearerFault(status int, scheme, code, description string) *wireError {
 // userinfo is the UserInfo endpoint (OpenID Connect Core §5.3): GET and POST, the token in the header or, for POST, in the
 // body. One read gives the grant and the account.
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
-	claims, err := p.userClaims(w, r)
+	claims, client, err := p.userClaims(w, r)
+	if err == nil && client.UserInfoAlg != "" {
+		err = p.answerSigned(w, r, client, claims)
+	} else if err == nil {
+		answerJSON(w, http.StatusOK, claims)
+	}
 	if err != nil {
 		p.answerError(w, r, err)
-		return
 	}
-	answerJSON(w, http.StatusOK, claims)
 }
 
-func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[string]any, error) {
+// answerSigned answers a client that registered userinfo_signed_response_alg (OpenID Connect Core §5.3.2).
+func (p *Provider) answerSigned(w http.ResponseWriter, r *http.Request, client *Client, claims map[string]any) error {
+	claims["iss"], claims["aud"] = p.cfg.Issuer, client.ID
+	payload, err := json.Marshal(claims)
+	if err != nil {
+		return fmt.Errorf("encoding userinfo: %w", err)
+	}
+	token, err := p.cfg.Ring.Sign(r.Context(), keys.Algorithm(client.UserInfoAlg), "userinfo+jwt", payload) // a type of its own: it is no ID token
+	if err != nil {
+		return fmt.Errorf("signing userinfo: %w", err)
+	}
+	w.Header().Set("Content-Type", "application/jwt")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, token)
+	return nil
+}
+
+func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[string]any, *Client, error) {
 	scheme, token, err := bearer(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	t, err := p.readAccess(r.Context(), token)
 	if err != nil {
-		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.invalid] the access token is not ours, not an access token, or has expired")
+		return nil, nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.invalid] the access token is not ours, not an access token, or has expired")
 	}
 	if !slices.Contains(t.Audience, p.cfg.Issuer) {
-		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.audience] the access token is for another resource")
+		return nil, nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.audience] the access token is for another resource")
 	}
 	if err := p.proofAtResource(w, r, scheme, token, t); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	scopes := strings.Fields(t.Scope)
 	if t.Family == "" || !slices.Contains(scopes, "openid") {
-		return nil, bearerFault(http.StatusForbidden, scheme, "insufficient_scope", "[scope.openid] the access token was issued without the scope openid")
+		return nil, nil, bearerFault(http.StatusForbidden, scheme, "insufficient_scope", "[scope.openid] the access token was issued without the scope openid")
 	}
-	family, a, _, err := p.liveFamily(r, t)
+	family, a, client, err := p.liveFamily(r, t)
 	if err != nil {
-		return nil, fmt.Errorf("reading the grant of a token: %w", err)
+		return nil, nil, fmt.Errorf("reading the grant of a token: %w", err)
 	}
 	if family == nil {
-		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[grant.ended] the grant of the access token is over")
+		return nil, nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[grant.ended] the grant of the access token is over")
 	}
 	var asked map[string]ClaimRequest
 	if family.Claims != nil {
@@ -62,7 +85,7 @@ func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[strin
 	}
 	claims := released(a, scopes, asked)
 	claims["sub"] = t.Subject
-	return claims, nil
+	return claims, client, nil
 }
 
 // liveFamily returns the family of a token with its account while it stands, nil when it does not.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/op"
 )
 
 // Config is everything that a runner of the software decides. It is read from YAML by LoadConfig, which
@@ -43,6 +45,8 @@ type Config struct {
 	Agreements     map[string]string   `yaml:"agreements"` // document → version to be accepted
 	Passwords      Passwords           `yaml:"passwords"`
 	Keys           Rotation            `yaml:"keys"`
+	Outbound       Outbound            `yaml:"outbound"`
+	Registration   []InitialToken      `yaml:"registration"` // tokens by which clients register; none: no registration
 	Traces         Traces              `yaml:"traces"`
 	Log            Log                 `yaml:"log"`
 
@@ -104,6 +108,21 @@ type Passwords struct {
 type Rotation struct {
 	Every   time.Duration `yaml:"every"`   // 90 days when zero
 	Refresh time.Duration `yaml:"refresh"` // 5 seconds when zero
+}
+
+// Outbound is where the provider may go on the word of clients: to their keys, documents and logout addresses.
+type Outbound struct {
+	// Allow are networks beside the public internet, which may be spoken to by http too.
+	Allow []netip.Prefix `yaml:"allow"`
+}
+
+// InitialToken lets its bearer register clients (RFC 7591 §3).
+type InitialToken struct {
+	Name      string      `yaml:"name"`
+	Token     keys.Secret `yaml:"token"`
+	TokenFile string      `yaml:"token_file"`
+	Profile   string      `yaml:"profile"` // of the clients; oidc when empty
+	Scopes    []string    `yaml:"scopes"`  // that they may ask for; openid profile email phone level offline_access when empty
 }
 
 // Traces sends OpenTelemetry spans when Endpoint is set.
@@ -208,6 +227,9 @@ func (c *Config) readSecrets() error {
 	for i := range c.Banks {
 		problems = append(problems, read(&c.Banks[i].Secret, c.Banks[i].SecretFile, fmt.Sprintf("banks[%d].secret", i)))
 	}
+	for i := range c.Registration {
+		problems = append(problems, read(&c.Registration[i].Token, c.Registration[i].TokenFile, fmt.Sprintf("registration[%d].token", i)))
+	}
 	problems = append(problems, read(&c.Passwords.Pepper, c.Passwords.PepperFile, "passwords.pepper"))
 	return errors.Join(problems...)
 }
@@ -240,6 +262,14 @@ func (c *Config) check() error {
 		}
 		if _, err := account.ParseLevel(b.MaxLevel); err != nil {
 			wrong("banks[%d].max_level %q: simplified, standard or verified", i, b.MaxLevel)
+		}
+	}
+	for i, t := range c.Registration {
+		if t.Name == "" || t.Token.IsZero() {
+			wrong("registration[%d]: name and token are needed", i)
+		}
+		if !slices.Contains([]string{"", string(op.ProfileOIDC), string(op.ProfileCompat), string(op.ProfileFAPI2)}, t.Profile) {
+			wrong("registration[%d].profile %q: oidc, oidc-compat or fapi2", i, t.Profile)
 		}
 	}
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {

@@ -51,9 +51,11 @@ func knownRoute(route string) string {
 	first, _, _ := strings.Cut(strings.TrimPrefix(route, "/"), "/")
 	switch first {
 	case "login", "signup", "recovery", "level", "protect", "me", "logout", "lang", "theme", "help",
-		"authorize", "par", "token", "userinfo", "introspect", "revoke", "end_session", "jwks", "assets",
+		"authorize", "par", "token", "userinfo", "introspect", "revoke", "end_session", "jwks", "assets", "device", "device_authorization",
 		".well-known", "healthz", "readyz", "":
 		return route
+	case "register":
+		return "/register" // the id of a client follows
 	}
 	return "other"
 }

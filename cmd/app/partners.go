@@ -33,6 +33,14 @@ func (a *App) openPartners(context.Context) error {
 	return nil
 }
 
+// roots are the authorities by which others are believed; nil for the system's.
+func (a *App) roots() *x509.CertPool {
+	if a.partners.TLSClientConfig == nil {
+		return nil
+	}
+	return a.partners.TLSClientConfig.RootCAs
+}
+
 // partner is a client to one who is named by the configuration: an answer is taken from where it was asked, and nowhere
 // else. The caller limits its time.
 func (a *App) partner() *http.Client {

@@ -124,7 +124,8 @@ func (a *App) openNotify() (err error) {
 func (a *App) openDoors(ctx context.Context) (err error) {
 	a.provider, err = op.New(ctx, op.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
-		Outbox: a.records, Outbound: a.partner(), Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
+		Outbound: op.Outbound{Allow: a.cfg.Outbound.Allow, Roots: a.roots()}, Registration: a.initialTokens(),
+		Outbox: a.records, Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
 		Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
@@ -155,11 +156,27 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	return nil
 }
 
+// initialTokens are those by which clients register.
+func (a *App) initialTokens() (tokens []op.InitialToken) {
+	for _, t := range a.cfg.Registration {
+		profile := op.Profile(t.Profile)
+		if profile == "" {
+			profile = op.ProfileOIDC
+		}
+		scopes := t.Scopes
+		if len(scopes) == 0 {
+			scopes = []string{"openid", "profile", "email", "phone", "level", "offline_access"}
+		}
+		tokens = append(tokens, op.InitialToken{Name: t.Name, Hash: keys.Hash(t.Token.Reveal()), Profile: profile, Scopes: scopes})
+	}
+	return tokens
+}
+
 // routes is what stands on the public listener: the provider's endpoints, health, and the front door for everything else.
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	provider := a.provider.Handler()
-	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/device_authorization", "/token", "/userinfo", "/introspect", "/revoke", "/end_session"} {
+	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/device_authorization", "/token", "/userinfo", "/introspect", "/revoke", "/end_session", "/register", "/register/"} {
 		mux.Handle(path, provider)
 	}
 	mux.HandleFunc("GET /healthz", a.healthz)

@@ -33,6 +33,7 @@ func (s *Stand) Table() string {
 	row("demo-native", "public, PKCE, http://127.0.0.1/callback on any port")
 	row("demo-device", "public, device grant")
 	row("demo-machine / demo-machine-secret", "client_credentials")
+	row("your own", "registered at /register with the initial access token stand, or stand-compat: PKCE not required")
 	row()
 	row("FILE", "WHAT")
 	row(s.ConfigurationFile(), "the provider's configuration")
