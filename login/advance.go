@@ -116,7 +116,8 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, v *visit) error {
 		return seeOther(w, r, a.Outcome.Return)
 	}
 	auth := authentication(v.session, v.person)
-	auth.Origin = d.origin(r)
+	proofs := counted(v.session.Proofs, v.policy)
+	auth.AMR, auth.Strength, auth.Origin = account.AMR(proofs), account.StrengthOf(proofs), d.origin(r)
 	response, err := d.cfg.Provider().Approve(r.Context(), a.Request, auth)
 	return d.leave(w, r, a, response, err)
 }

@@ -45,6 +45,7 @@ type policy struct {
 	Since     time.Time        // proofs must be as young as this; zero: any of the session
 	Choose    bool             // the person must say which account (prompt=select_account)
 	Consent   bool             // the service has to be allowed first
+	Anew      bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device    bool             // a device asks, and the person has to say that it is theirs
 	Other     bool             // the session is of another person than the service asks for (id_token_hint)
 }
@@ -74,7 +75,7 @@ func nextProof(a *attempt, person *account.Account, session *account.Session, p 
 	if pending(a, person, p.Now) {
 		proofs := a.Proofs
 		if session != nil && session.AccountID == a.Account && fresh(session, p.Since) {
-			proofs = slices.Concat(session.Proofs, a.Proofs) // a step up asks for the missing factor alone
+			proofs = slices.Concat(counted(session.Proofs, p), a.Proofs) // a step up asks for the missing factor alone
 		}
 		switch {
 		case !provedFirst(proofs):
@@ -90,7 +91,7 @@ func nextProof(a *attempt, person *account.Account, session *account.Session, p 
 		}
 		return stepPassword
 	}
-	if hasSecond(person) && !provedSecond(session.Proofs) {
+	if hasSecond(person) && !provedSecond(counted(session.Proofs, p)) {
 		return stepSecond
 	}
 	return ""
@@ -121,9 +122,9 @@ func isSecond(m account.Method) bool {
 
 // nextWish says what stands between a proven person and the answer.
 func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
-	if p.Strength > account.StrengthOf(session.Proofs) {
+	if p.Strength > account.StrengthOf(counted(session.Proofs, p)) {
 		switch {
-		case p.Strength == account.PhishingResistant && hasCertificate(person, p.Now):
+		case hasCertificate(person, p.Now) && (p.Strength == account.PhishingResistant || !hasSecond(person)):
 			return stepSignature
 		case p.Strength == account.TwoFactor && !hasSecond(person) && !a.SkipProtect:
 			return stepProtect
@@ -149,6 +150,14 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 		return stepConsent
 	}
 	return stepDone
+}
+
+// counted are the proofs of a session that count for this request.
+func counted(proofs []account.Proof, p policy) []account.Proof {
+	if !p.Anew {
+		return proofs
+	}
+	return slices.DeleteFunc(slices.Clone(proofs), func(proof account.Proof) bool { return proof.At.Before(p.Since) })
 }
 
 // hasSecond reports whether a second factor is set up. Once it is, it is asked at every sign-in (C29,
@@ -204,7 +213,7 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 		}
 	}
 	if len(req.Details) > 0 { // a signature is made with both factors, for itself, by somebody whose name was checked
-		p.Level, p.Strength, p.Essential, p.Since = account.Standard, account.TwoFactor, true, a.CreatedAt
+		p.Level, p.Strength, p.Essential, p.Since, p.Anew = account.Standard, account.TwoFactor, true, a.CreatedAt, true
 	}
 	if len(req.ACR) > 0 {
 		want := chooseACR(req.ACR, person, now)

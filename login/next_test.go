@@ -58,6 +58,10 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		return a
 	}
 	typed := signIn(login.Attempt{Identifier: anna})
+	signing := login.Policy{Strength: account.TwoFactor, Essential: true, Since: noon, Anew: true}
+	mixed := func(old, young []account.Proof) *account.Session {
+		return &account.Session{ID: "s", AccountID: "anna", Proofs: append(old, young...)}
+	}
 	proven := func(at time.Time, m ...account.Method) login.Attempt {
 		return signIn(login.Attempt{Identifier: anna, Account: "anna", Proofs: proofs(at, m...)})
 	}
@@ -114,6 +118,12 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		{"phr of who signs", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "signature"},
 		{"phr of who signs, proven", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd, esign), login.Policy{Strength: account.PhishingResistant, Essential: true}, "done"},
 		{"phr of whose certificate has ended", signIn(login.Attempt{}), withCertificate(noon), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "unreachable"},
+
+		{"to be signed, an old code", signIn(login.Attempt{}), withApp(), mixed(proofs(hourAgo, totp), proofs(noon, pwd)), signing, "second"},
+		{"to be signed, a code of now for an old password", signIn(login.Attempt{Identifier: anna}), withApp(), mixed(proofs(hourAgo, pwd), proofs(noon, totp)), signing, "password"},
+		{"to be signed, all of now", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), signing, "done"},
+		{"to be signed, an old signature and no app", signIn(login.Attempt{}), simple(), mixed(proofs(hourAgo, esign), proofs(noon, pwd)), signing, "protect"},
+		{"to be signed, an old signature", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), mixed(proofs(hourAgo, esign), proofs(noon, pwd)), signing, "signature"},
 
 		{"the level is too low", signIn(login.Attempt{}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "raise"},
 		{"the level is too low, later", signIn(login.Attempt{SkipLevel: true}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "done"},
