@@ -2,6 +2,7 @@ package account
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -53,6 +54,48 @@ func (s *Service) DeviceAllowed(ctx context.Context, id ID, clientID, service st
 		now := s.now()
 		a.note(DeviceConnected, now, device, "client", clientID)
 		a.tell("device-connected", now, map[string]string{"Service": service})
+		return nil
+	})
+}
+
+// Whose returns the active account with an identifier, by its id alone, or ErrNotFound.
+func (s *Service) Whose(ctx context.Context, by Identifier) (ID, error) {
+	a, err := s.cfg.Store.Find(ctx, by)
+	if err == nil && a.Status != Active {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding who is asked: %w", err)
+	}
+	return a.ID, nil
+}
+
+// RequestReceived journals that a service asked the person something of its own accord, and tells them where to answer.
+func (s *Service) RequestReceived(ctx context.Context, id ID, clientID, service string, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		now := s.now()
+		a.note(RequestReceived, now, o, "actor", "client:"+clientID, "client", clientID)
+		a.tell("request-received", now, map[string]string{"Service": service})
+		return nil
+	})
+}
+
+// RequestApproved journals that the person answered yes to a service that asked them of its own accord.
+func (s *Service) RequestApproved(ctx context.Context, id ID, clientID, _ string, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		a.note(RequestApproved, s.now(), o, "client", clientID)
+		return nil
+	})
+}
+
+// RequestRefused journals that they answered no, and whether they called it none of theirs.
+func (s *Service) RequestRefused(ctx context.Context, id ID, clientID string, stranger bool, o Origin) error {
+	return s.change(ctx, id, func(a *Account) error {
+		reason := "refused"
+		if stranger {
+			reason = "stranger"
+		}
+		a.note(RequestRefused, s.now(), o, "client", clientID, "reason", reason)
 		return nil
 	})
 }

@@ -132,7 +132,7 @@ func (d *Door) showDeviceConfirm(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.stands(w, r, v, stepDevice); !ok {
 		return err
 	}
-	device, lang := v.req.Device, d.lang(r, v.attempt)
+	device, lang := v.req.Remote, d.lang(r, v.attempt)
 	image, err := qrImage(d.cfg.Issuer + "/device?user_code=" + url.QueryEscape(device.UserCode))
 	if err != nil {
 		return err
@@ -169,21 +169,14 @@ func (d *Door) takeDeviceConfirm(w http.ResponseWriter, r *http.Request) error {
 	return d.advance(w, r, v)
 }
 
-// deviceDoneData is what the page device-done says.
-type deviceDoneData struct{ Allowed bool }
-
 // showDeviceDone tells the person how it ended: the device learns it by itself.
 func (d *Door) showDeviceDone(w http.ResponseWriter, r *http.Request) error {
-	a, err := d.loadAttempt(r)
+	allowed, a, err := d.ended(r)
 	if err != nil {
 		return err
 	}
-	if a.Outcome == nil || a.Outcome.Response == nil {
-		return errNoAttempt
-	}
-	data := deviceDoneData{Allowed: a.Outcome.Response.Params["error"] == ""}
-	page := templates.Page{Name: "device-done", Data: data}
-	if !data.Allowed {
+	page := templates.Page{Name: "device-done", Data: doneData{allowed}}
+	if !allowed {
 		page.Title = "device-done.title-refused"
 	}
 	return d.render(w, r, a, page)

@@ -18,7 +18,7 @@ const userCode = "BCKM-TPXH"
 func (h *house) device(change ...func(*op.AuthRequest)) {
 	h.request(append([]func(*op.AuthRequest){func(req *op.AuthRequest) {
 		req.RedirectURI, req.ResponseMode, req.State = "", op.ModePage, ""
-		req.Device = &op.DeviceAsk{Key: "key", UserCode: userCode, Until: h.clock.Now().Add(10 * time.Minute),
+		req.Remote = &op.Remote{Kind: op.RemoteDevice, Key: "key", UserCode: userCode, Until: h.clock.Now().Add(10 * time.Minute),
 			Origin: account.Origin{Address: netip.MustParseAddr("203.0.113.7")}}
 	}}, change...)...)
 }

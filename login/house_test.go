@@ -254,6 +254,7 @@ type provider struct {
 	requests map[string]*op.AuthRequest
 	approved []op.Authentication
 	denied   []string
+	hushed   []string
 	slow     time.Duration
 	met      func(*op.AuthRequest, op.Authentication) bool
 }
@@ -274,11 +275,30 @@ func (p *provider) DeviceRequest(_ context.Context, typed string) (string, error
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for id, req := range p.requests {
-		if req.Device != nil && req.Device.UserCode == code {
+		if req.Remote != nil && req.Remote.UserCode == code {
 			return id, nil
 		}
 	}
 	return "", account.ErrNotFound
+}
+
+func (p *provider) Asked(_ context.Context, id account.ID) ([]op.Asking, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var out []op.Asking
+	for _, req := range p.requests {
+		if req.Remote != nil && req.Remote.Kind == op.RemoteCall && req.HintSubject == string(id) {
+			out = append(out, op.Asking{ID: req.ID, Client: &p.client, Message: req.Remote.Message, At: req.CreatedAt, Until: req.Remote.Until})
+		}
+	}
+	return out, nil
+}
+
+func (p *provider) Hush(_ context.Context, _ account.ID, client string) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hushed = append(p.hushed, client)
+	return nil
 }
 
 func (p *provider) Released(_ context.Context, _ *op.Client, _ *op.AuthRequest, a *account.Account) ([]op.Released, error) {
@@ -305,9 +325,7 @@ func (p *provider) Approve(_ context.Context, id string, auth op.Authentication)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.approved = append(p.approved, auth)
-	return op.Response{RedirectURI: req.RedirectURI, Mode: req.ResponseMode, Params: map[string]string{
-		"code": "code-" + req.ID, "state": req.State,
-	}}, nil
+	return answerTo(req, map[string]string{"code": "code-" + req.ID, "state": req.State}), nil
 }
 
 func (p *provider) Deny(_ context.Context, id, code, _ string) (op.Response, error) {
@@ -318,7 +336,14 @@ func (p *provider) Deny(_ context.Context, id, code, _ string) (op.Response, err
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.denied = append(p.denied, code)
-	return op.Response{RedirectURI: req.RedirectURI, Mode: req.ResponseMode, Params: map[string]string{"error": code, "state": req.State}}, nil
+	return answerTo(req, map[string]string{"error": code, "state": req.State}), nil
+}
+
+func answerTo(req *op.AuthRequest, params map[string]string) op.Response {
+	if req.Remote != nil {
+		params["kind"] = string(req.Remote.Kind)
+	}
+	return op.Response{RedirectURI: req.RedirectURI, Mode: req.ResponseMode, Params: params}
 }
 
 func (p *provider) spend(id string) (*op.AuthRequest, error) {

@@ -195,7 +195,7 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 	if req == nil {
 		return p
 	}
-	p.Device = req.Device != nil
+	p.Device = req.Remote != nil && req.Remote.Kind == op.RemoteDevice
 	for _, prompt := range req.Prompt {
 		switch prompt {
 		case "login":

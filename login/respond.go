@@ -24,7 +24,7 @@ type field struct{ Name, Value string }
 func (d *Door) respond(w http.ResponseWriter, r *http.Request, a *attempt) error {
 	response := *a.Outcome.Response
 	if response.Mode == op.ModePage {
-		return seeOther(w, r, at("/device/done", a))
+		return seeOther(w, r, at(donePath(response), a))
 	}
 	if response.Mode == "form_post" {
 		page := (&visit{attempt: a}).page(d, r, "form-post", formPostData{

@@ -94,6 +94,8 @@ func (d *Door) deviceRoutes() []route {
 		{"GET /device/confirm", d.showDeviceConfirm},
 		{"POST /device/confirm", d.takeDeviceConfirm},
 		{"GET /device/done", d.showDeviceDone},
+		{"POST /asked", d.takeAsked},
+		{"GET /asked/done", d.showAskedDone},
 	}
 }
 
@@ -116,7 +118,7 @@ func (d *Door) cabinetRoutes() []route {
 		services = func() []op.Client { return nil }
 	}
 	room := cabinet.New(cabinet.Config{
-		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor,
+		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor, Asked: d.asked,
 		Fresh: d.provedRecently, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
 		Signatures: d.cfg.VerifySignature != nil,
 	})

@@ -65,6 +65,9 @@ func (c *Client) checkCredentials() (problems []error) {
 			problems = append(problems, fmt.Errorf("authorization_details_types %q: %s", kind, strings.Join(detailTypes, " or ")))
 		}
 	}
+	if public && slices.Contains(c.GrantTypes, grantCIBA) {
+		problems = append(problems, errors.New("grant ciba: not for a public client (CIBA §4)"))
+	}
 	exchanges := slices.Contains(c.GrantTypes, grantExchange)
 	if exchanges && public {
 		problems = append(problems, errors.New("grant token-exchange: not for a public client, who acts has to be certain"))

@@ -22,8 +22,8 @@ func (p *Provider) keep(ctx context.Context, req *AuthRequest) error {
 		return fmt.Errorf("encoding an authorization request: %w", err)
 	}
 	life := requestLife
-	if req.Device != nil {
-		life = deviceLife
+	if req.Remote != nil {
+		life = req.Remote.Until.Sub(p.now())
 	}
 	if err := p.cfg.Ephemera.Put(ctx, requestKey(req.ID), raw, life); err != nil {
 		return fmt.Errorf("keeping an authorization request: %w", err)
@@ -80,9 +80,9 @@ func (p *Provider) Deny(ctx context.Context, id, code, description string) (Resp
 	return p.turnDown(ctx, req, code, description)
 }
 
-// turnDown makes an error response, or leaves the refusal for the device that asked.
+// turnDown makes an error response, or leaves the refusal for who polls.
 func (p *Provider) turnDown(ctx context.Context, req *AuthRequest, code, description string) (Response, error) {
-	if req.Device != nil {
+	if req.Remote != nil {
 		return p.decide(ctx, req, decision{Refused: code})
 	}
 	return p.errorResponse(req, code, description), nil
@@ -93,8 +93,8 @@ func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, 
 	if !p.Met(req, auth) {
 		return p.turnDown(ctx, req, "unmet_authentication_requirements", "[acr.unmet] the person did not reach what acr_values asks")
 	}
-	if req.Device != nil {
-		return p.allowDevice(ctx, client, req, auth)
+	if req.Remote != nil {
+		return p.allowRemote(ctx, client, req, auth)
 	}
 	if req.RequestURI != "" {
 		if err := p.spendPushed(ctx, req.RequestURI); err != nil {

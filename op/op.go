@@ -92,9 +92,9 @@ type AuthRequest struct {
 	EssentialACR  bool
 	Claims        *ClaimsRequest
 	DPoPJKT       string
-	RequestURI    string // pushed request, spent at completion
-	RedirectGiven bool   // redirect_uri stood in the request, so the token request must repeat it
-	Device        *DeviceAsk
+	RequestURI    string   // pushed request, spent at completion
+	RedirectGiven bool     // redirect_uri stood in the request, so the token request must repeat it
+	Remote        *Remote  // not from this browser; nil when it is
 	Details       []Detail // to be signed (RFC 9396)
 	CreatedAt     time.Time
 }
@@ -197,6 +197,10 @@ type Interaction interface {
 	// DeviceRequest returns the id of the waiting request that a device showed this code for, or
 	// account.ErrNotFound. The caller limits guesses.
 	DeviceRequest(ctx context.Context, typed string) (string, error)
+	// Asked lists the requests of services that wait for a person, oldest first.
+	Asked(ctx context.Context, id account.ID) ([]Asking, error)
+	// Hush keeps a service from asking a person for a day.
+	Hush(ctx context.Context, id account.ID, client string) error
 	// Released lists what the client would learn of this person by this request.
 	Released(ctx context.Context, client *Client, req *AuthRequest, a *account.Account) ([]Released, error)
 	// Covered reports whether the person's grants already cover the request.

@@ -23,6 +23,7 @@ func (p *Provider) mux() http.Handler {
 		{"/authorize", "GET POST", false, p.authorize},
 		{"/par", "POST", false, p.back(p.par)},
 		{"/device_authorization", "POST", true, p.back(p.device)},
+		{"/bc-authorize", "POST", false, p.back(p.backchannelAuthentication)},
 		{"/token", "POST", true, p.back(p.token)},
 		{"/userinfo", "GET POST", true, p.userinfo},
 		{"/introspect", "POST", false, p.back(p.introspect)},

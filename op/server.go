@@ -154,4 +154,4 @@ const (
 )
 
 // grants are those that the token endpoint knows.
-var grants = []string{grantCode, grantRefresh, grantClient, grantDevice, grantExchange}
+var grants = []string{grantCode, grantRefresh, grantClient, grantDevice, grantExchange, grantCIBA}

@@ -56,7 +56,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 	case grantRefresh:
 		response, err = p.refresh(r, client, form, jkt)
 	case grantDevice:
-		response, err = p.exchangeDevice(r, client, form, jkt)
+		response, err = p.collect(r, client, RemoteDevice, form.Get("device_code"), jkt)
+	case grantCIBA:
+		response, err = p.collect(r, client, RemoteCall, form.Get("auth_req_id"), jkt)
 	case grantExchange:
 		response, err = p.exchange(r, client, form, jkt)
 	case grantClient:

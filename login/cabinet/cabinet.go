@@ -6,6 +6,7 @@
 package cabinet
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -20,6 +21,8 @@ type Config struct {
 	Accounts *account.Service
 	Pages    *templates.Set
 	Services func() []op.Client // names of connected services
+	// Asked lists the requests of services that wait for the person's answer.
+	Asked func(context.Context, account.ID) ([]op.Asking, error)
 	// Visitor returns the browser's live session with its account, or nils.
 	Visitor func(*http.Request) (*account.Session, *account.Account, error)
 	// Fresh reports whether the session proved the person recently enough for a sensitive change.
@@ -61,6 +64,7 @@ func (c *Room) Routes() []Route {
 		{"GET /me/history.json", c.guest(c.historyJSON)},
 		{"GET /me/services", c.guest(c.services)},
 		{"POST /me/services", c.guest(c.withdraw)},
+		{"GET /me/requests", c.guest(c.requests)},
 	}
 }
 
