@@ -301,6 +301,9 @@ func (p *Provider) checkClaims(client *Client, req *AuthRequest, form url.Values
 		return refuse("invalid_request", "claims.form", "the claims parameter is not the JSON of OpenID Connect Core 5.5")
 	}
 	req.Claims = &ClaimsRequest{UserInfo: readClaims(asked.UserInfo), IDToken: readClaims(asked.IDToken)}
+	if err := checkAskedSubject(req); err != nil {
+		return err
+	}
 	acr, ok := req.Claims.IDToken["acr"]
 	delete(req.Claims.IDToken, "acr")
 	if !ok || len(acr.Values) == 0 {
@@ -320,6 +323,19 @@ func (p *Provider) checkClaims(client *Client, req *AuthRequest, form url.Values
 	}
 	if acr.Essential || len(req.ACR) == 0 {
 		req.ACR, req.EssentialACR = values, acr.Essential
+	}
+	return nil
+}
+
+// checkAskedSubject reads a sub that is asked with a value: that person or nobody (OpenID Connect Core §5.5.1).
+func checkAskedSubject(req *AuthRequest) error {
+	asked, ok := req.Claims.IDToken["sub"]
+	delete(req.Claims.IDToken, "sub")
+	if !ok || len(asked.Values) == 0 {
+		return nil
+	}
+	if len(asked.Values) > 1 || json.Unmarshal([]byte(asked.Values[0]), &req.HintSubject) != nil || req.HintSubject == "" {
+		return refuse("invalid_request", "claims.form", "sub is asked with one text as its value")
 	}
 	return nil
 }
@@ -367,6 +383,9 @@ func (p *Provider) checkHint(client *Client, req *AuthRequest, form url.Values) 
 	claims, err := p.readIDToken(hint)
 	if err != nil || !slices.Contains(claims.Audience, client.ID) {
 		return refuse("invalid_request", "id_token_hint.foreign", "id_token_hint is not an ID token that we issued to this client")
+	}
+	if req.HintSubject != "" && req.HintSubject != claims.Subject {
+		return refuse("invalid_request", "id_token_hint.foreign", "id_token_hint and the sub asked by claims name two people")
 	}
 	req.HintSubject = claims.Subject
 	return nil

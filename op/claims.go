@@ -198,9 +198,10 @@ func (p *Provider) Released(_ context.Context, _ *Client, req *AuthRequest, a *a
 }
 
 // Covered reports whether the person's grants already cover the request: every scope that releases something and every
-// claim asked by name. prompt=consent and what is to be signed are never covered.
+// claim asked by name. prompt=consent and what is to be signed are never covered, nor is a program that any other on the same machine
+// may pretend to be.
 func (p *Provider) Covered(client *Client, req *AuthRequest, a *account.Account) bool {
-	if slices.Contains(req.Prompt, "consent") || len(req.Details) > 0 {
+	if slices.Contains(req.Prompt, "consent") || len(req.Details) > 0 || client.anybodys(req.RedirectURI) {
 		return false
 	}
 	if client.TrustedConsent && !client.public() {
@@ -221,6 +222,12 @@ func (p *Provider) Covered(client *Client, req *AuthRequest, a *account.Account)
 		}
 	}
 	return true
+}
+
+// anybodys reports whether another program could receive this client's answers and so pass for it: a native one without a credential whose
+// redirect URI is no https address (RFC 8252 §8.6).
+func (c *Client) anybodys(redirect string) bool {
+	return c.Native && c.public() && !strings.HasPrefix(redirect, "https://")
 }
 
 // standing reports whether a family may still be used for its account now: signed out since, blocked, consent withdrawn.

@@ -22,17 +22,20 @@ type browser struct {
 	header http.Header
 	page   *html.Node
 	body   string
-	left   *url.URL // where a redirect led away from the provider
-	shown  []string // the pages that the person saw
-	denies bool     // on the page of consent
+	left   *url.URL      // where a redirect led away from the provider
+	shown  []string      // the pages that the person saw
+	denies bool          // on the page of consent
+	phone  string        // who sits before it
+	steps  []int         // the status of each answer to a post that sends the browser on
+	pages  []http.Header // of every answer
 }
 
 func (p *provider) browser(t testing.TB) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	must(t, err)
-	b := &browser{t: t, op: p}
-	b.http = &http.Client{Jar: jar, Transport: p.transport(), CheckRedirect: func(r *http.Request, _ []*http.Request) error {
+	b := &browser{t: t, op: p, phone: phone}
+	b.http = &http.Client{Jar: jar, Transport: &noting{p.transport(), b}, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), p.issuer+"/") {
 			return nil
 		}
@@ -40,6 +43,23 @@ func (p *provider) browser(t testing.TB) *browser {
 		return http.ErrUseLastResponse
 	}}
 	return b
+}
+
+// noting writes down what every answer was, of redirects too.
+type noting struct {
+	http.RoundTripper
+	b *browser
+}
+
+func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	w, err := n.RoundTripper.RoundTrip(r)
+	if err == nil && r.Method == http.MethodPost && w.Header.Get("Location") != "" {
+		n.b.steps = append(n.b.steps, w.StatusCode)
+	}
+	if err == nil {
+		n.b.pages = append(n.b.pages, w.Header)
+	}
+	return w, err
 }
 
 func (b *browser) open(address string) {
@@ -82,7 +102,7 @@ func (b *browser) walk() {
 		b.shown = append(b.shown, page)
 		switch page {
 		case "identify":
-			b.press("continue", "identifier", phone)
+			b.press("continue", "identifier", b.phone)
 		case "password":
 			b.press("continue", "password", password)
 		case "consent":

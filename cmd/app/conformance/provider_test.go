@@ -22,10 +22,11 @@ import (
 
 func TestMain(m *testing.M) { storagetest.Main(m) }
 
-// The one person of these tests.
+// The person of these tests, and another one.
 const (
-	phone    = "+79123456789"
-	password = "Тихая-Гавань7 у моря"
+	phone      = "+79123456789"
+	otherPhone = "+79123456780"
+	password   = "Тихая-Гавань7 у моря"
 )
 
 // callback is where every client of these tests is answered; nothing listens there.
@@ -66,6 +67,9 @@ func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 		Person: account.Person{FamilyName: "Петрова", GivenName: "Анна", MiddleName: "Сергеевна",
 			Birthdate: account.Date{Year: 1990, Month: 3, Day: 5}, Gender: account.Female},
 	}})
+	must(t, err)
+	_, err = p.nodes[0].Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{
+		Level: account.Simplified, Lang: "en", Phone: account.Contact{Value: otherPhone, ConfirmedAt: now}}})
 	must(t, err)
 	settings, err := app.ReadSettings([]byte(p.ids.settings))
 	must(t, err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -85,3 +86,17 @@ func (r *run) again(c *client, after time.Duration, changes ...string) map[strin
 
 // number is a numeric claim.
 func number(v any) float64 { f, _ := v.(float64); return f }
+
+// payload reads a token without judging it.
+func payload(t testing.TB, token string) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("%q is no JWS", token)
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
+	must(t, err)
+	var claims map[string]any
+	must(t, json.Unmarshal(raw, &claims))
+	return claims
+}
