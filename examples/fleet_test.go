@@ -118,7 +118,7 @@ func (f *fleet) oneToken(set *jose.JSONWebKeySet) (kid string, err error) {
 	if err := json.Unmarshal(body, &answer); err != nil {
 		return "", err
 	}
-	token, err := jose.ParseSigned(answer.Token, algorithms)
+	token, err := jose.ParseSignedCompact(answer.Token, algorithms)
 	if err != nil {
 		return "", err
 	}

@@ -33,6 +33,7 @@ func newCitizen(t *testing.T, s *stand, p person, scripts bool) *citizen {
 	c := &citizen{browser: openBrowser(t, scripts, s.trusted()...), stand: s, p: p, password: "Тихая-Гавань7 у моря", declines: map[string]bool{}, secrets: map[string]string{}}
 	t.Cleanup(func() {
 		if !t.Failed() {
+			leftNoTrace(t, s, c)
 		}
 	})
 	return c

@@ -300,6 +300,14 @@ func (s *stand) startHello(t *testing.T) {
 		t.Setenv("SSL_CERT_FILE", filepath.Join(s.dir, "ca.pem"))
 	}
 	start(t, "open "+address, filepath.Join(bin, "hello"))
+	for range 200 { // it says so a moment before it listens
+		if conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.base+10)); err == nil {
+			_ = conn.Close()
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Fatal("the second service does not listen")
 }
 
 // written is all that the provider keeps and says, by where it stands: its log and its stores. The stand's own

@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
 	"net/netip"
@@ -76,6 +77,9 @@ func Dump(t *testing.T, recordsURL, ephemeraURL string) string {
 	return dump
 }
 
+// lasting is a context that a clean-up may use too: the test's own ends before.
+func lasting(t *testing.T) context.Context { return context.WithoutCancel(t.Context()) }
+
 func dumpRecords(t *testing.T, url string) string {
 	t.Helper()
 	db := raw(t, url)
@@ -96,7 +100,7 @@ func dumpRecords(t *testing.T, url string) string {
 // column returns the rows of a query, each as text of all its columns.
 func column(t *testing.T, db *sql.DB, query string) (all []string) {
 	t.Helper()
-	found, err := db.QueryContext(t.Context(), query)
+	found, err := db.QueryContext(lasting(t), query)
 	must(t, err)
 	defer func() { _ = found.Close() }()
 	names, err := found.Columns()
@@ -143,11 +147,11 @@ func dumpEphemera(t *testing.T, url string) string {
 	client := redis.NewClient(options)
 	defer func() { _ = client.Close() }()
 	var out bytes.Buffer
-	keys := client.Scan(t.Context(), 0, prefix+":*", 1000).Iterator()
-	for keys.Next(t.Context()) {
-		value, err := client.Get(t.Context(), keys.Val()).Result()
+	keys := client.Scan(lasting(t), 0, prefix+":*", 1000).Iterator()
+	for keys.Next(lasting(t)) {
+		value, err := client.Get(lasting(t), keys.Val()).Result()
 		must(t, err)
-		if left := client.PTTL(t.Context(), keys.Val()).Val(); left <= 0 {
+		if left := client.PTTL(lasting(t), keys.Val()).Val(); left <= 0 {
 			t.Errorf("a key of Redis lives for ever")
 		}
 		out.WriteString(keys.Val() + ": " + value + "\n")
