@@ -148,8 +148,8 @@ func (m clientMetadata) checkMembers() error {
 		return badMetadata("application_type is web or native")
 	case slices.ContainsFunc(m.ResponseTypes, func(t string) bool { return t != "code" }):
 		return badMetadata("response_types: of them only code is offered")
-	case slices.ContainsFunc(m.GrantTypes, func(g string) bool { return !slices.Contains(grants, g) }):
-		return badMetadata("grant_types: those offered are %s", strings.Join(grants, ", "))
+	case slices.ContainsFunc(m.GrantTypes, func(g string) bool { return !slices.Contains(grantsForAll, g) }):
+		return badMetadata("grant_types: those that a client may register for itself are %s", strings.Join(grantsForAll, ", "))
 	case !slices.Contains([]string{"", "none", "RS256", "PS256", "ES256", "EdDSA"}, m.UserInfoAlg) || m.UserInfoAlg == "none":
 		return badMetadata("userinfo_signed_response_alg: RS256, PS256, ES256 or EdDSA")
 	case !slices.Contains([]string{"", "RS256", "PS256", "ES256", "EdDSA"}, m.AuthAlg):

@@ -144,6 +144,8 @@ func TestARegistrationIsRefusedByTheNameOfItsFault(t *testing.T) {
 		"none":              {map[string]any{}, "invalid_redirect_uri", "at least one"},
 		"implicit":          {good(map[string]any{"response_types": []string{"id_token"}}), "invalid_client_metadata", "response_types"},
 		"password grant":    {good(map[string]any{"grant_types": []string{"password"}}), "invalid_client_metadata", "grant_types"},
+		"acting for people": {good(map[string]any{"grant_types": []string{"urn:ietf:params:oauth:grant-type:token-exchange"}}), "invalid_client_metadata", "grant_types"},
+		"asking people":     {good(map[string]any{"grant_types": []string{"urn:openid:params:grant-type:ciba"}}), "invalid_client_metadata", "grant_types"},
 		"both key sets":     {good(map[string]any{"jwks": map[string]any{"keys": []any{}}, "jwks_uri": "https://rp.example/jwks"}), "invalid_client_metadata", "jwks"},
 		"no keys":           {good(map[string]any{"token_endpoint_auth_method": "private_key_jwt"}), "invalid_client_metadata", "jwks"},
 		"secret jwt":        {good(map[string]any{"token_endpoint_auth_method": "client_secret_jwt"}), "invalid_client_metadata", "auth"},

@@ -155,3 +155,7 @@ const (
 
 // grants are those that the token endpoint knows.
 var grants = []string{grantCode, grantRefresh, grantClient, grantDevice, grantExchange, grantCIBA}
+
+// grantsForAll are those that a client may register for itself. To act for people at other services, or to ask them out of its own
+// accord, it has to be somebody's whom an administrator knows.
+var grantsForAll = []string{grantCode, grantRefresh, grantClient, grantDevice}
