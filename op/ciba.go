@@ -53,7 +53,7 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 	if client.public() || !client.may(grantCIBA) {
 		return fault("unauthorized_client", "[grant.not_allowed] the client may not use the grant %s", grantCIBA)
 	}
-	life, err := checkCall(form)
+	life, err := checkCall(client, form)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,9 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 		return fault("invalid_scope", "[scope.openid] scope lacks openid (CIBA 7.1)")
 	}
 	req.Remote.Message = form.Get("binding_message")
+	if client.NotifyURI != "" {
+		req.Remote.Ping = &Ping{handle, form.Get("client_notification_token")}
+	}
 	if err := p.keepPolled(ctx, req); err != nil {
 		return err
 	}
@@ -82,7 +85,7 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 }
 
 // checkCall checks what is special to these requests.
-func checkCall(form url.Values) (life time.Duration, err error) {
+func checkCall(client *Client, form url.Values) (life time.Duration, err error) {
 	for _, name := range []string{"request", "user_code", "id_token_hint", "login_hint_token", "authorization_details"} {
 		if form.Has(name) {
 			return 0, fault("invalid_request", "[call.parameter] %s is not offered here", name)
@@ -93,6 +96,9 @@ func checkCall(form url.Values) (life time.Duration, err error) {
 	}
 	if !readable(form.Get("binding_message"), mostBind, false) {
 		return 0, fault("invalid_binding_message", "[call.message] binding_message is needed: one line of 1 to %d characters that the operator reads to the person", mostBind)
+	}
+	if token := form.Get("client_notification_token"); client.NotifyURI != "" && !pingToken(token) {
+		return 0, fault("invalid_request", "[call.ping] client_notification_token is needed: a bearer token of 22 to 1024 characters (CIBA 7.1)")
 	}
 	raw := form.Get("requested_expiry")
 	if raw == "" {

@@ -34,6 +34,11 @@ func callRig(t *testing.T) *rig {
 // ring asks a person; pairs change the form, an empty value removes.
 func (h *rig) ring(changes ...string) (int, map[string]any) {
 	h.t.Helper()
+	return h.ringAs("centre", changes...)
+}
+
+func (h *rig) ringAs(client string, changes ...string) (int, map[string]any) {
+	h.t.Helper()
 	form := url.Values{"scope": {"openid phone"}, "login_hint": {"+7 912 345-67-89"}, "binding_message": {"Заявка 4417"}}
 	for i := 0; i+1 < len(changes); i += 2 {
 		form.Set(changes[i], changes[i+1])
@@ -41,7 +46,7 @@ func (h *rig) ring(changes ...string) (int, map[string]any) {
 			form.Del(changes[i])
 		}
 	}
-	return h.post("/bc-authorize", "centre", form)
+	return h.post("/bc-authorize", client, form)
 }
 
 // waiting returns what waits for the person, once that many do; the person is looked for after the service was answered.
@@ -61,7 +66,12 @@ func (h *rig) waiting(id account.ID, n int) []op.Asking {
 
 func (h *rig) answered(answer map[string]any) (int, map[string]any) {
 	h.t.Helper()
-	return h.post("/token", "centre", url.Values{"grant_type": {cibaGrant}, "auth_req_id": {str(answer["auth_req_id"])}})
+	return h.answeredTo("centre", answer)
+}
+
+func (h *rig) answeredTo(client string, answer map[string]any) (int, map[string]any) {
+	h.t.Helper()
+	return h.post("/token", client, url.Values{"grant_type": {cibaGrant}, "auth_req_id": {str(answer["auth_req_id"])}})
 }
 
 func TestAnOperatorAsksAPersonWhoIsOnTheTelephone(t *testing.T) {

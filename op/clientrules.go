@@ -31,6 +31,9 @@ func (c *Client) Check() error {
 			wrong("redirect_uris: %w", err)
 		}
 	}
+	if err := checkRedirectURI(c.NotifyURI, false); err != nil && c.NotifyURI != "" {
+		wrong("backchannel_client_notification_endpoint: %w", err)
+	}
 	if err := checkRedirectURI(c.BackchannelLogoutURI, false); err != nil && c.BackchannelLogoutURI != "" {
 		wrong("backchannel_logout_uri: %w", err)
 	}

@@ -24,7 +24,7 @@ func (p *Provider) prepareDiscovery() error {
 		"require_pushed_authorization_requests":            false,
 		"device_authorization_endpoint":                    p.cfg.Issuer + "/device_authorization",
 		"backchannel_authentication_endpoint":              p.cfg.Issuer + "/bc-authorize",
-		"backchannel_token_delivery_modes_supported":       []string{"poll"},
+		"backchannel_token_delivery_modes_supported":       []string{"poll", "ping"},
 		"backchannel_user_code_parameter_supported":        false,
 		"token_endpoint":                                   p.cfg.Issuer + "/token",
 		"userinfo_endpoint":                                p.cfg.Issuer + "/userinfo",

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -133,11 +134,16 @@ func (f *fetcher) get(ctx context.Context, raw, accept string) ([]byte, error) {
 // post sends a form and returns the status of the answer, of which no more than most bytes are read: the connection is used
 // again when that was all.
 func (f *fetcher) post(ctx context.Context, raw string, form url.Values, most int64) (status int, err error) {
-	r, err := f.request(ctx, http.MethodPost, raw, []byte(form.Encode()))
+	return f.send(ctx, raw, []byte(form.Encode()), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, most)
+}
+
+// send posts a body under these headers, like post.
+func (f *fetcher) send(ctx context.Context, raw string, body []byte, header http.Header, most int64) (status int, err error) {
+	r, err := f.request(ctx, http.MethodPost, raw, body)
 	if err != nil {
 		return 0, err
 	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	maps.Copy(r.Header, header)
 	resp, err := f.client.Do(r)
 	if err != nil {
 		return 0, fetchFailure(err)

@@ -57,6 +57,7 @@ type Client struct {
 	RequirePAR             bool
 	RequireDPoP            bool
 	TrustedConsent         bool           // first-party: no consent page
+	NotifyURI              string         // hears that a person answered (CIBA ping); empty: the client polls
 	BackchannelLogoutURI   string         // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
 	BackchannelSession     bool           // wants every session named (backchannel_logout_session_required)
 	AuthAlg                string         // the one algorithm of its assertions; empty: any that its profile allows

@@ -44,7 +44,11 @@ type Remote struct {
 	Message  string // that the service tells the person, to know the request by
 	Origin   account.Origin
 	Until    time.Time
+	Ping     *Ping // whom to tell that the person answered; nil: they poll
 }
+
+// Ping is how a service wants to hear that an answer is there (CIBA Core 1.0 §10.2).
+type Ping struct{ Handle, Token string }
 
 // polledValue is what a handle stands for while it lives, and a little longer.
 type polledValue struct {
@@ -122,6 +126,7 @@ func (p *Provider) decide(ctx context.Context, req *AuthRequest, d decision) (Re
 	if err := p.cfg.Ephemera.Put(ctx, decisionKey(req.Remote.Key), raw, left); err != nil {
 		return Response{}, fmt.Errorf("keeping a decision: %w", err)
 	}
+	p.ping(req)
 	return Response{Mode: ModePage, Params: map[string]string{"error": d.Refused, "kind": string(req.Remote.Kind)}}, nil
 }
 

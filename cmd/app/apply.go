@@ -55,6 +55,7 @@ type ClientSettings struct {
 	RequirePAR             bool              `yaml:"require_par"`
 	RequireDPoP            bool              `yaml:"require_dpop"`
 	TrustedConsent         bool              `yaml:"trusted_consent"`
+	NotifyURI              string            `yaml:"backchannel_client_notification_endpoint"`
 	BackchannelLogoutURI   string            `yaml:"backchannel_logout_uri"`
 	BackchannelSession     bool              `yaml:"backchannel_logout_session_required"`
 }
@@ -77,7 +78,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes,
 		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
-		TrustedConsent: s.TrustedConsent, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, CreatedAt: now, UpdatedAt: now,
+		TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.Profile == "" {
 		c.Profile = op.ProfileOIDC
