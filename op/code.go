@@ -32,6 +32,7 @@ type codeValue struct {
 	JKT           string
 	Auth          Authentication
 	Details       []Detail
+	Resources     []string
 }
 
 func codeKey(code string) string { return "code/" + keys.Hash(code) }
@@ -63,17 +64,29 @@ func (p *Provider) exchangeCode(r *http.Request, client *Client, form url.Values
 	if err := v.check(client, form, jkt); err != nil {
 		return nil, err
 	}
-	return p.redeem(ctx, client, code, v, jkt)
-}
-
-// redeem founds the family of what a person approved, and makes its first tokens.
-func (p *Provider) redeem(ctx context.Context, client *Client, code string, v codeValue, jkt string) (*tokenResponse, error) {
-	family := p.familyOf(code, v, jkt, client)
-	response, err := p.mint(ctx, client, family, family.Scopes)
+	resources, err := target(client, v.Resources, form)
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(v.Scopes, "offline_access") && client.may("refresh_token") {
+	return p.redeem(ctx, client, redemption{code, v, jkt, resources})
+}
+
+// redemption is a code, or a handle, whose holder may have the tokens.
+type redemption struct {
+	code string
+	codeValue
+	jkt       string
+	resources []string // that the first access token is for
+}
+
+// redeem founds the family of what a person approved, and makes its first tokens.
+func (p *Provider) redeem(ctx context.Context, client *Client, of redemption) (*tokenResponse, error) {
+	family := p.familyOf(of.code, of.codeValue, of.jkt, client)
+	response, err := p.mint(ctx, client, family, portion{family.Scopes, of.resources})
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(of.Scopes, "offline_access") && client.may("refresh_token") {
 		family.ExpiresAt = family.CreatedAt.Add(refreshLife)
 		family.Generation = 1
 		response.RefreshToken = p.newRefreshToken(client, family.ID, family.Generation)
@@ -127,7 +140,7 @@ func (p *Provider) familyOf(code string, v codeValue, jkt string, client *Client
 	f := &Family{
 		ID: p.familyOfCode(code), AccountID: v.Auth.AccountID, ClientID: client.ID, SessionID: v.Auth.SessionID, Scopes: v.Scopes,
 		Claims: v.Claims, AuthTime: v.Auth.Time, AMR: v.Auth.AMR, ACR: ACR{v.Auth.Level, v.Auth.Strength}.String(), Nonce: v.Nonce,
-		JKT: jkt, Details: v.Details, CreatedAt: now, ExpiresAt: now.Add(accessLife),
+		JKT: jkt, Details: v.Details, Resources: v.Resources, CreatedAt: now, ExpiresAt: now.Add(accessLife),
 	}
 	return f
 }

@@ -57,7 +57,7 @@ func (p *Provider) exchange(r *http.Request, client *Client, form url.Values, jk
 		return nil, err
 	}
 	// The person is named as the client itself knows them, so that an exchange tells no sector another's name for them.
-	t := p.accessClaims(client, p.subject(client, family.AccountID), scopes, jkt)
+	t := p.accessClaims(client, p.subject(client, family.AccountID), portion{scopes: scopes}, jkt)
 	t.Audience, t.Actor = audience{target}, &actor{client.ID, subject.Actor}
 	t.Family, t.ACR, t.AuthTime, t.Session = subject.Family, subject.ACR, subject.AuthTime, subject.Session
 	t.Expires = min(t.Expires, subject.Expires)

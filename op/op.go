@@ -97,6 +97,7 @@ type AuthRequest struct {
 	RedirectGiven bool     // redirect_uri stood in the request, so the token request must repeat it
 	Remote        *Remote  // not from this browser; nil when it is
 	Details       []Detail // to be signed (RFC 9396)
+	Resources     []string // that the tokens are for (RFC 8707); none: all of the client's
 	CreatedAt     time.Time
 }
 
@@ -233,6 +234,7 @@ type Family struct {
 	Scopes      []string
 	Claims      *ClaimsRequest
 	Details     []Detail // signed by the person
+	Resources   []string // that access tokens are for; none: all of the client's
 	AuthTime    time.Time
 	AMR         []string
 	ACR         string

@@ -176,7 +176,7 @@ func (p *Provider) collect(r *http.Request, client *Client, kind RemoteKind, han
 	if d.Refused != "" {
 		return nil, fault(d.Refused, "[poll.refused] the person refused, or could not show what the service asks")
 	}
-	return p.redeem(ctx, client, handle, d.Granted, jkt)
+	return p.redeem(ctx, client, redemption{handle, d.Granted, jkt, nil})
 }
 
 // notYet says that nobody has answered yet, and slows down a client that asks too often: each time by five seconds more,

@@ -81,9 +81,13 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 	if err != nil {
 		return nil, err
 	}
+	resources, err := target(client, family.Resources, form)
+	if err != nil {
+		return nil, err
+	}
 	if !client.mayRotate() {
 		p.currentLevel(family, a)
-		return p.mint(ctx, client, family, scopes)
+		return p.mint(ctx, client, family, portion{scopes, resources})
 	}
 	next := p.newRefreshToken(client, id, generation+1)
 	rotation := Rotation{Hash: keys.Hash(next), At: now, ExpiresAt: family.ExpiresAt}
@@ -95,7 +99,7 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		return nil, fmt.Errorf("rotating a refresh token: %w", err)
 	}
 	p.currentLevel(family, a)
-	response, err := p.mint(ctx, client, family, scopes)
+	response, err := p.mint(ctx, client, family, portion{scopes, resources})
 	if err != nil {
 		return nil, err
 	}

@@ -45,6 +45,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 	if form.Has("authorization_details") {
 		return diagnosed("invalid_authorization_details", "details.place", "what was signed is not changed at the token endpoint: send authorization_details to /par or /authorize")
 	}
+	if form.Has("resource") && (grant == grantDevice || grant == grantCIBA) {
+		return diagnosed("invalid_target", "resource.unknown", "a grant that was not asked for in a browser names no resource")
+	}
 	jkt, err := p.proofAtToken(w, r, client)
 	if err != nil {
 		return err
@@ -84,7 +87,11 @@ func (p *Provider) clientCredentials(ctx context.Context, client *Client, form u
 		}
 		scopes = append(scopes, s)
 	}
-	claims := p.accessClaims(client, client.ID, scopes, jkt)
+	resources, err := target(client, nil, form)
+	if err != nil {
+		return nil, err
+	}
+	claims := p.accessClaims(client, client.ID, portion{scopes, resources}, jkt)
 	access, err := p.sign(ctx, keys.ES256, typeAccess, claims)
 	if err != nil {
 		return nil, err
@@ -137,11 +144,11 @@ func (a *audience) UnmarshalJSON(raw []byte) error {
 	return json.Unmarshal(raw, (*[]string)(a))
 }
 
-func (p *Provider) accessClaims(client *Client, subject string, scopes []string, jkt string) accessToken {
+func (p *Provider) accessClaims(client *Client, subject string, of portion, jkt string) accessToken {
 	now := p.now()
 	t := accessToken{
-		Issuer: p.cfg.Issuer, Subject: subject, Audience: append(audience{p.cfg.Issuer}, client.Audience...), ClientID: client.ID,
-		Scope: strings.Join(scopes, " "), IssuedAt: now.Unix(), Expires: now.Add(accessLife).Unix(), ID: keys.RandomID(),
+		Issuer: p.cfg.Issuer, Subject: subject, Audience: p.audienceOf(client, of), ClientID: client.ID,
+		Scope: strings.Join(of.scopes, " "), IssuedAt: now.Unix(), Expires: now.Add(accessLife).Unix(), ID: keys.RandomID(),
 	}
 	if jkt != "" {
 		t.Confirm = &confirmation{jkt}
@@ -150,17 +157,17 @@ func (p *Provider) accessClaims(client *Client, subject string, scopes []string,
 }
 
 // mint makes the access token of a family and, for openid, the ID token.
-func (p *Provider) mint(ctx context.Context, client *Client, f *Family, scopes []string) (*tokenResponse, error) {
-	claims := p.accessClaims(client, p.subject(client, f.AccountID), scopes, f.JKT)
+func (p *Provider) mint(ctx context.Context, client *Client, f *Family, of portion) (*tokenResponse, error) {
+	claims := p.accessClaims(client, p.subject(client, f.AccountID), of, f.JKT)
 	claims.Family, claims.ACR, claims.AuthTime, claims.Session = f.ID, f.ACR, f.AuthTime.Unix(), f.SessionID
 	claims.Details = f.Details
 	access, err := p.sign(ctx, keys.ES256, typeAccess, claims)
 	if err != nil {
 		return nil, err
 	}
-	out := answer(access, f.JKT, accessLife, scopes)
+	out := answer(access, f.JKT, accessLife, of.scopes)
 	out.Details = f.Details
-	if !slices.Contains(scopes, "openid") {
+	if !slices.Contains(of.scopes, "openid") {
 		return out, nil
 	}
 	out.IDToken, err = p.mintIDToken(ctx, client, f, access)

@@ -17,13 +17,14 @@ const familyColumns = `id, account_id, client_id, session_id, auth_time, created
 
 // sealedFamily is what families.sealed holds.
 type sealedFamily struct {
-	Scopes  []string          `json:"scopes,omitempty"`
-	Claims  *op.ClaimsRequest `json:"claims,omitempty"`
-	Details []op.Detail       `json:"details,omitempty"`
-	AMR     []string          `json:"amr,omitempty"`
-	ACR     string            `json:"acr,omitempty"`
-	Nonce   string            `json:"nonce,omitempty"`
-	JKT     string            `json:"jkt,omitempty"`
+	Scopes    []string          `json:"scopes,omitempty"`
+	Claims    *op.ClaimsRequest `json:"claims,omitempty"`
+	Details   []op.Detail       `json:"details,omitempty"`
+	Resources []string          `json:"resources,omitempty"`
+	AMR       []string          `json:"amr,omitempty"`
+	ACR       string            `json:"acr,omitempty"`
+	Nonce     string            `json:"nonce,omitempty"`
+	JKT       string            `json:"jkt,omitempty"`
 }
 
 // familyRow is a row of families on its way out.
@@ -53,14 +54,14 @@ func (s *Store) openFamily(r familyRow) (*op.Family, error) {
 	f := r.family
 	f.AuthTime, f.CreatedAt, f.ExpiresAt = fromStore(r.authTime), fromStore(r.created), fromStore(r.expires)
 	f.EndedAt, f.RotatedAt = fromStore(r.ended), fromStore(r.rotated)
-	f.Scopes, f.Claims, f.Details, f.AMR, f.ACR, f.Nonce, f.JKT = in.Scopes, in.Claims, in.Details, in.AMR, in.ACR, in.Nonce, in.JKT
+	f.Scopes, f.Claims, f.Details, f.Resources, f.AMR, f.ACR, f.Nonce, f.JKT = in.Scopes, in.Claims, in.Details, in.Resources, in.AMR, in.ACR, in.Nonce, in.JKT
 	return &f, nil
 }
 
 // CreateFamily stores a family if its account is active and was not signed out since AuthTime, by one
 // statement; otherwise account.ErrLocked. A family of no account is stored always.
 func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
-	plain, err := json.Marshal(sealedFamily{f.Scopes, f.Claims, f.Details, f.AMR, f.ACR, f.Nonce, f.JKT})
+	plain, err := json.Marshal(sealedFamily{f.Scopes, f.Claims, f.Details, f.Resources, f.AMR, f.ACR, f.Nonce, f.JKT})
 	if err != nil {
 		return fmt.Errorf("encoding family: %w", err)
 	}

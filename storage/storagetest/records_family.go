@@ -28,9 +28,10 @@ func (b bench) newFamily(id account.ID) *op.Family {
 	now := b.clock.Now()
 	return &op.Family{
 		ID: keys.RandomID(), AccountID: id, ClientID: "demo-web", SessionID: "s1", Scopes: []string{"openid", "offline_access"},
-		Claims:   &op.ClaimsRequest{UserInfo: map[string]op.ClaimRequest{"snils": {Essential: true}}},
-		Details:  []op.Detail{{Type: op.DetailAct, Text: "Согласен", SignedAt: 1}},
-		AuthTime: now.Add(-time.Second), AMR: []string{"pwd", "otp"}, ACR: "urn:vhod:acr:standard:2fa", Nonce: "n1", JKT: "jkt",
+		Claims:    &op.ClaimsRequest{UserInfo: map[string]op.ClaimRequest{"snils": {Essential: true}}},
+		Details:   []op.Detail{{Type: op.DetailAct, Text: "Согласен", SignedAt: 1}},
+		Resources: []string{"https://api.example"},
+		AuthTime:  now.Add(-time.Second), AMR: []string{"pwd", "otp"}, ACR: "urn:vhod:acr:standard:2fa", Nonce: "n1", JKT: "jkt",
 		CreatedAt: now, ExpiresAt: now.Add(30 * 24 * time.Hour), RefreshHash: "h0", Successor: []byte{},
 	}
 }

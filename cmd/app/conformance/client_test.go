@@ -29,6 +29,9 @@ type client struct {
 	scope  string // what it asks for
 }
 
+// The resource servers of the client web.
+const apiOne, apiTwo = "https://api.example/one", "https://api.example/two"
+
 // identities are the clients that a provider knows.
 type identities struct {
 	compat, second, post    *client // the profile oidc-compat, as the plans of OpenID Connect Core use it
@@ -59,6 +62,9 @@ func newIdentities(t testing.TB) *identities {
 	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA} {
 		entry := map[string]any{"id": c.id, "name": map[string]string{"en": "Relying party " + c.id}, "auth": []string{c.auth}, "redirect_uris": []string{callback, callback + "?dummy1=lorem"},
 			"post_logout_redirect_uris": []string{home}, "grant_types": []string{"authorization_code", "refresh_token"}, "scopes": splitScope(all)}
+		if c == ids.web {
+			entry["audience"] = []string{apiOne, apiTwo}
+		}
 		if c.secret != "" {
 			entry["secret"] = c.secret
 		}
