@@ -21,6 +21,7 @@ type clientAuth struct {
 	issuer   string
 	find     func(ctx context.Context, id string) (*Client, error) // account.ErrNotFound
 	ephemera Ephemera
+	mtls     MTLS
 	now      func() time.Time
 	keys     *keySets
 }
@@ -121,6 +122,9 @@ func (a *clientAuth) prove(r *http.Request, given credentials) (*Client, error) 
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding client: %w", err)
+	}
+	if given.method == AuthNone && client.byCertificate() != "" {
+		return a.proveByCertificate(r, client)
 	}
 	if !slices.Contains(client.Auth, given.method) {
 		return nil, diagnosed("invalid_client", "client.method", "this client is registered for %s, not for %s", strings.Join(client.Auth, " or "), given.method)

@@ -21,11 +21,12 @@ func (c *Client) Check() error {
 		wrong("profile %q: oidc, oidc-compat, fapi2 or esia", c.Profile)
 	}
 	for _, method := range c.Auth {
-		if !slices.Contains([]string{AuthNone, AuthBasic, AuthPost, AuthPrivateKey}, method) {
-			wrong("auth %q: none, client_secret_basic, client_secret_post or private_key_jwt", method)
+		if !slices.Contains([]string{AuthNone, AuthBasic, AuthPost, AuthPrivateKey, AuthCertificate, AuthSelfSigned}, method) {
+			wrong("auth %q: none, client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth or self_signed_tls_client_auth", method)
 		}
 	}
 	problems = append(problems, c.checkCredentials()...)
+	c.checkCertificates(wrong)
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, c.Native); err != nil {
 			wrong("redirect_uris: %w", err)

@@ -58,6 +58,7 @@ func (p *Provider) prepareDiscovery() error {
 		"backchannel_logout_session_supported":             true,
 		"display_values_supported":                         []string{"page"},
 	}
+	p.mutualMetadata(meta)
 	p.moreMetadata(meta)
 	body, err := json.Marshal(meta)
 	if err != nil {
@@ -66,6 +67,21 @@ func (p *Provider) prepareDiscovery() error {
 	p.oidcDoc = document{body, `"` + keys.Hash(string(body))[:22] + `"`}
 	p.oauth = p.oidcDoc // RFC 8414 takes the members of OpenID Connect; one set of bytes serves both
 	return nil
+}
+
+// mutualMetadata names what there is for callers with certificates (RFC 8705 §3.3, §5).
+func (p *Provider) mutualMetadata(meta map[string]any) {
+	if !p.cfg.MTLS.offered() {
+		return
+	}
+	meta["mtls_endpoint_aliases"] = p.cfg.MTLS.aliases()
+	meta["tls_client_certificate_bound_access_tokens"] = true
+	for _, endpoint := range []string{"token", "introspection", "revocation"} {
+		name := endpoint + "_endpoint_auth_methods_supported"
+		if methods, ok := meta[name].([]string); ok {
+			meta[name] = append(methods, p.cfg.MTLS.methods()...)
+		}
+	}
 }
 
 func claimNames() []string {

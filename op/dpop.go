@@ -32,24 +32,28 @@ var dpopAlgorithms = []jose.SignatureAlgorithm{jose.ES256, jose.EdDSA, jose.PS25
 // dpopVerifier checks proofs of possession (RFC 9449).
 type dpopVerifier struct {
 	issuer   string
+	mutual   string // origin of the endpoints that ask for a certificate; may be empty
 	ephemera Ephemera
 	sealer   *keys.Sealer // keyed hash of the nonces, the same on every node
 	now      func() time.Time
 }
 
-// proofAtToken checks the proof that came to the token endpoint. Clients under FAPI 2.0 use a nonce of ours: a proof made ahead of time is worth nothing.
+// proofAtToken returns what the tokens of a request are bound to, by the proof that came with it or by its certificate. Clients under FAPI 2.0 use a nonce of ours: a proof made ahead of time is worth nothing.
 func (p *Provider) proofAtToken(w http.ResponseWriter, r *http.Request, client *Client) (jkt string, err error) {
 	jkt, err = p.proofs.verify(w, r, dpopUse{needNonce: client.Profile == ProfileFAPI2})
-	if err == nil && jkt == "" && client.mustBind() {
-		return "", badProof("proof.missing", "this client's tokens are bound to a key: send the header DPoP")
+	if err != nil {
+		return "", err
 	}
-	return jkt, err
+	return p.bindToken(r, client, jkt)
 }
 
 // proofAtResource checks that an access token comes as it was bound.
 func (p *Provider) proofAtResource(w http.ResponseWriter, r *http.Request, scheme, token string, t accessToken) error {
 	bound := ""
 	if t.Confirm != nil {
+		if t.Confirm.Certificate != "" {
+			return p.guardCertificate(r, scheme, t.Confirm.Certificate)
+		}
 		bound = t.Confirm.JKT
 	}
 	return p.proofs.guard(w, r, scheme, token, bound)
@@ -143,7 +147,7 @@ func (d *dpopVerifier) judge(r *http.Request, claims dpopClaims, use dpopUse) er
 		return badProof("proof.jti", "jti is missing or longer than %d characters", maxJTI)
 	case claims.Method != r.Method:
 		return badProof("proof.htm", "htm must be %s", r.Method)
-	case !sameEndpoint(claims.URI, d.issuer+r.URL.Path):
+	case !sameEndpoint(claims.URI, d.issuer+r.URL.Path) && (d.mutual == "" || !sameEndpoint(claims.URI, d.mutual+r.URL.Path)):
 		return badProof("proof.htu", "htu must be %s", d.issuer+r.URL.Path)
 	case claims.IssuedAt == nil:
 		return badProof("proof.clock", "iat is missing")

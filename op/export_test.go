@@ -31,7 +31,7 @@ type ProofVerifier struct{ d dpopVerifier }
 
 // NewProofVerifier makes one.
 func NewProofVerifier(issuer string, ephemera Ephemera, sealer *keys.Sealer, now func() time.Time) *ProofVerifier {
-	return &ProofVerifier{dpopVerifier{issuer, ephemera, sealer, now}}
+	return &ProofVerifier{dpopVerifier{issuer: issuer, ephemera: ephemera, sealer: sealer, now: now}}
 }
 
 // Verify is dpopVerifier.verify.
@@ -63,3 +63,6 @@ func (f Fetcher) Get(ctx context.Context, raw string) ([]byte, error) {
 }
 
 var PublicAddress = publicAddress
+
+// CanonicalDN is canonicalDN.
+func CanonicalDN(dn string) string { return canonicalDN(dn) }

@@ -41,7 +41,7 @@ func (c *Client) checkFAPI() (problems []error) {
 		problems = append(problems, errors.New("id_token_alg RS256 is refused in the profile fapi2 (FAPI 2.0 §5.4.1)"))
 	}
 	if slices.ContainsFunc(c.Auth, func(method string) bool { return slices.Contains([]string{AuthNone, AuthBasic, AuthPost}, method) }) {
-		problems = append(problems, errors.New("auth: the profile fapi2 has neither secrets nor public clients: use private_key_jwt (FAPI 2.0 §5.3.2.1)"))
+		problems = append(problems, errors.New("auth: the profile fapi2 has neither secrets nor public clients: use private_key_jwt or a certificate (FAPI 2.0 §5.3.2.1)"))
 	}
 	return problems
 }

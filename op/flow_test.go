@@ -135,7 +135,7 @@ func newRigOn(t testing.TB, rec *records.Store, eph *ephemera.Store, sealer *key
 		t.Fatal(err)
 	}
 	h := &rig{t: t, accounts: accounts, records: rec, ephemera: eph, clock: clock, door: &porter{}}
-	h.provider, err = op.New(ctx, op.Config{Issuer: issuer, Accounts: accounts, Clients: rec, Families: rec, Ephemera: eph, Outbox: rec, Outbound: neighbours, Ring: ring, Sealer: sealer,
+	h.provider, err = op.New(ctx, op.Config{Issuer: issuer, Accounts: accounts, Clients: rec, Families: rec, Ephemera: eph, Outbox: rec, Outbound: neighbours, MTLS: rigMTLS(), Ring: ring, Sealer: sealer,
 		Front: func() op.Front { return h.door }, Now: clock.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -69,7 +69,7 @@ func (p *Provider) inspect(r *http.Request, client *Client, token string) (intro
 		}
 	}
 	kind := "Bearer"
-	if t.Confirm != nil {
+	if t.Confirm != nil && t.Confirm.JKT != "" {
 		kind = "DPoP"
 	}
 	return introspection{Active: true, Scope: t.Scope, ClientID: t.ClientID, Type: kind, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience,

@@ -12,7 +12,7 @@ import (
 )
 
 // clientMetadata is what a client says of itself (RFC 7591 §2, OpenID Connect Registration §2, RP-Initiated Logout §3.1, RFC 9126 §6,
-// RFC 9449 §5.2). Members that are not here are ignored, as the RFC says.
+// RFC 9449 §5.2, RFC 8705 §2.1.2, §3.4). Members that are not here are ignored, as the RFC says.
 type clientMetadata struct {
 	RedirectURIs           []string        `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string        `json:"post_logout_redirect_uris,omitempty"`
@@ -45,6 +45,12 @@ type clientMetadata struct {
 	RequireDPoP            bool            `json:"dpop_bound_access_tokens,omitempty"`
 	BackchannelLogoutURI   string          `json:"backchannel_logout_uri,omitempty"`
 	BackchannelSession     bool            `json:"backchannel_logout_session_required,omitempty"`
+	CertificateDN          string          `json:"tls_client_auth_subject_dn,omitempty"`
+	CertificateDNS         string          `json:"tls_client_auth_san_dns,omitempty"`
+	CertificateURI         string          `json:"tls_client_auth_san_uri,omitempty"`
+	CertificateIP          string          `json:"tls_client_auth_san_ip,omitempty"`
+	CertificateEmail       string          `json:"tls_client_auth_san_email,omitempty"`
+	CertificateBound       bool            `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	localNames             map[string]string
 }
 
@@ -78,7 +84,8 @@ func (m clientMetadata) withinBounds() error {
 	for name, values := range map[string][]string{
 		"redirect_uris": m.RedirectURIs, "post_logout_redirect_uris": m.PostLogoutRedirectURIs, "contacts": m.Contacts, "response_types": m.ResponseTypes,
 		"grant_types": m.GrantTypes, "default_acr_values": m.DefaultACR,
-		"of other members": {m.ClientName, m.ClientURI, m.LogoURI, m.PolicyURI, m.TermsURI, m.JWKSURI, m.SectorURI, m.InitiateLoginURI, m.SoftwareID, m.SoftwareVersion, m.BackchannelLogoutURI},
+		"of other members": {m.ClientName, m.ClientURI, m.LogoURI, m.PolicyURI, m.TermsURI, m.JWKSURI, m.SectorURI, m.InitiateLoginURI, m.SoftwareID, m.SoftwareVersion, m.BackchannelLogoutURI,
+			m.CertificateDN, m.CertificateDNS, m.CertificateURI, m.CertificateIP, m.CertificateEmail},
 	} {
 		if len(values) > maxRegistered || slices.ContainsFunc(values, func(v string) bool { return len(v) > maxMember }) {
 			return badMetadata("values %s are more than %d or longer than %d bytes", name, maxRegistered, maxMember)
@@ -119,6 +126,11 @@ func (p *Provider) fill(ctx context.Context, c *Client, m clientMetadata, scopes
 		c.GrantTypes = []string{grantCode}
 	}
 	c.Auth = []string{orElse(m.AuthMethod, AuthBasic)}
+	c.Certificate = CertificateSubject{m.CertificateDN, m.CertificateDNS, m.CertificateURI, m.CertificateIP, m.CertificateEmail}
+	c.CertificateBound = m.CertificateBound
+	if method := c.byCertificate(); method != "" && !slices.Contains(p.cfg.MTLS.methods(), method) || c.CertificateBound && !p.cfg.MTLS.offered() {
+		return badMetadata("certificates of clients are not taken here: see token_endpoint_auth_methods_supported")
+	}
 	c.AuthAlg, c.JWKS, c.JWKSURI = m.AuthAlg, m.JWKS, m.JWKSURI
 	c.IDTokenAlg, c.UserInfoAlg = m.IDTokenAlg, m.UserInfoAlg
 	c.SubjectType = m.SubjectType
@@ -223,7 +235,8 @@ func metadataOf(c *Client) clientMetadata {
 		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,
 		DefaultACR: c.DefaultACR, InitiateLoginURI: c.Registration.InitiateLoginURI, Scope: strings.Join(c.Scopes, " "), SoftwareID: c.Registration.SoftwareID,
 		SoftwareVersion: c.Registration.SoftwareVersion, RequirePAR: c.RequirePAR, RequireDPoP: c.RequireDPoP, BackchannelLogoutURI: c.BackchannelLogoutURI,
-		BackchannelSession: c.BackchannelSession,
+		BackchannelSession: c.BackchannelSession, CertificateDN: c.Certificate.DN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
+		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound,
 	}
 	if !slices.Contains(c.GrantTypes, grantCode) {
 		m.ResponseTypes = nil

@@ -56,15 +56,17 @@ type Client struct {
 	SectorIdentifier       string   // host; from the redirect URI when empty
 	RequirePAR             bool
 	RequireDPoP            bool
-	TrustedConsent         bool           // first-party: no consent page
-	NotifyURI              string         // hears that a person answered (CIBA ping); empty: the client polls
-	BackchannelLogoutURI   string         // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
-	BackchannelSession     bool           // wants every session named (backchannel_logout_session_required)
-	AuthAlg                string         // the one algorithm of its assertions; empty: any that its profile allows
-	UserInfoAlg            string         // userinfo is a JWT signed so; JSON when empty
-	DefaultMaxAge          *time.Duration // when a request has no max_age
-	DefaultACR             []string       // when a request asks for none
-	Registration           *Registration  // of a client that registered itself
+	TrustedConsent         bool               // first-party: no consent page
+	NotifyURI              string             // hears that a person answered (CIBA ping); empty: the client polls
+	BackchannelLogoutURI   string             // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
+	BackchannelSession     bool               // wants every session named (backchannel_logout_session_required)
+	AuthAlg                string             // the one algorithm of its assertions; empty: any that its profile allows
+	UserInfoAlg            string             // userinfo is a JWT signed so; JSON when empty
+	DefaultMaxAge          *time.Duration     // when a request has no max_age
+	DefaultACR             []string           // when a request asks for none
+	Registration           *Registration      // of a client that registered itself
+	Certificate            CertificateSubject // of tls_client_auth
+	CertificateBound       bool               // access tokens are bound to the client's certificate (RFC 8705 §3.4)
 	CreatedAt, UpdatedAt   time.Time
 }
 
@@ -239,7 +241,7 @@ type Family struct {
 	AMR         []string
 	ACR         string
 	Nonce       string
-	JKT         string // DPoP key thumbprint that refresh is bound to
+	JKT         string // thumbprint of the DPoP key, or of the certificate, that its tokens are bound to
 	CreatedAt   time.Time
 	ExpiresAt   time.Time
 	EndedAt     time.Time

@@ -67,8 +67,8 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		return nil, fault("invalid_grant", "[refresh.foreign] the refresh token was issued to another client")
 	case !family.EndedAt.IsZero() || !now.Before(family.ExpiresAt):
 		return nil, fault("invalid_grant", "[refresh.ended] the grant is over")
-	case family.JKT != jkt:
-		return nil, fault("invalid_grant", "[dpop.key] the refresh token is bound to another DPoP key")
+	case family.JKT != jkt && !renewed(client, family.JKT, jkt):
+		return nil, fault("invalid_grant", "[dpop.key] the refresh token is bound to another key")
 	case family.RefreshHash != keys.Hash(token):
 		return p.replayedRefresh(r, client, family, generation, jkt)
 	case !standing(family, a, client):
@@ -77,6 +77,7 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		}
 		return nil, fault("invalid_grant", "[grant.ended] the person signed out, withdrew the consent, or the account is closed")
 	}
+	family.JKT = jkt
 	scopes, err := narrowed(family.Scopes, form.Get("scope"))
 	if err != nil {
 		return nil, err

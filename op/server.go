@@ -15,7 +15,7 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Config is what a Provider needs. All but Log, Origin, Outbound and Registration must be set.
+// Config is what a Provider needs. All but Log, MTLS, Origin, Outbound and Registration must be set.
 type Config struct {
 	Issuer   string
 	Accounts *account.Service
@@ -24,6 +24,7 @@ type Config struct {
 	Ephemera Ephemera
 	Outbox   account.Outbox // what services are still to be told
 	Ring     *keys.Ring
+	MTLS     MTLS         // where clients show certificates; nowhere when zero
 	Sealer   *keys.Sealer // keyed hashes: pairwise subjects, family ids, replay checks
 	Front    func() Front
 	Origin   func(*http.Request) account.Origin // where a request came from; its peer when nil
@@ -57,7 +58,7 @@ type Provider struct {
 func New(ctx context.Context, cfg Config) (*Provider, error) {
 	if cfg.Issuer == "" || cfg.Accounts == nil || cfg.Clients == nil || cfg.Families == nil || cfg.Ephemera == nil ||
 		cfg.Outbox == nil || cfg.Ring == nil || cfg.Sealer == nil || cfg.Front == nil || cfg.Now == nil {
-		return nil, errors.New("provider: every part but Log, Origin, Outbound and Registration is needed")
+		return nil, errors.New("provider: every part but Log, MTLS, Origin, Outbound and Registration is needed")
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -68,8 +69,8 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		return nil, fmt.Errorf("loading clients: %w", err)
 	}
 	p.fetch = newFetcher(cfg.Outbound)
-	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, now: cfg.Now, keys: &keySets{fetch: p.fetch, now: cfg.Now, log: cfg.Log}}
-	p.proofs = &dpopVerifier{issuer: cfg.Issuer, ephemera: cfg.Ephemera, sealer: cfg.Sealer, now: cfg.Now}
+	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, mtls: cfg.MTLS, now: cfg.Now, keys: &keySets{fetch: p.fetch, now: cfg.Now, log: cfg.Log}}
+	p.proofs = &dpopVerifier{issuer: cfg.Issuer, mutual: cfg.MTLS.Origin, ephemera: cfg.Ephemera, sealer: cfg.Sealer, now: cfg.Now}
 	if err := p.prepareDiscovery(); err != nil {
 		return nil, err
 	}

@@ -118,9 +118,10 @@ type accessToken struct {
 	Details  []Detail      `json:"authorization_details,omitempty"` // RFC 9396 §9.1
 }
 
-// confirmation binds a token to a key (RFC 7800, RFC 9449 §6.1).
+// confirmation binds a token to a DPoP key (RFC 7800, RFC 9449 §6.1) or to a certificate (RFC 8705 §3.1).
 type confirmation struct {
-	JKT string `json:"jkt,omitempty"`
+	JKT         string `json:"jkt,omitempty"`
+	Certificate string `json:"x5t#S256,omitempty"`
 }
 
 // audience is one string or several (RFC 7519 §4.1.3).
@@ -151,7 +152,7 @@ func (p *Provider) accessClaims(client *Client, subject string, of portion, jkt 
 		Scope: strings.Join(of.scopes, " "), IssuedAt: now.Unix(), Expires: now.Add(accessLife).Unix(), ID: keys.RandomID(),
 	}
 	if jkt != "" {
-		t.Confirm = &confirmation{jkt}
+		t.Confirm = confirm(jkt)
 	}
 	return t
 }
@@ -174,8 +175,9 @@ func (p *Provider) mint(ctx context.Context, client *Client, f *Family, of porti
 	return out, err
 }
 
-func tokenType(jkt string) string {
-	if jkt != "" {
+// tokenType says how a token that is bound like this is sent (RFC 9449 §5). One that is bound to a certificate is a bearer token.
+func tokenType(binding string) string {
+	if binding != "" && confirm(binding).JKT != "" {
 		return "DPoP"
 	}
 	return "Bearer"

@@ -83,7 +83,7 @@ func (a *App) Ring() *keys.Ring { return a.ring }
 // Records is the store of records, for commands.
 func (a *App) Records() *records.Store { return a.records }
 
-// Run serves on both listeners and does the work that is owed, until ctx ends; then it stops taking
+// Run serves on its listeners and does the work that is owed, until ctx ends; then it stops taking
 // requests, finishes those under way and returns. A nil listener is opened from the configuration.
 func (a *App) Run(ctx context.Context, public, operations net.Listener) error {
 	public, err := listen(ctx, public, a.cfg.Listen)
@@ -95,6 +95,10 @@ func (a *App) Run(ctx context.Context, public, operations net.Listener) error {
 		_ = public.Close()
 		return fmt.Errorf("operations listener: %w", err)
 	}
+	mutual, err := a.listenMutual(ctx)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listener for certificates: %w", err), public.Close(), operations.Close())
+	}
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
 	group, failed := errgroup.WithContext(work)
@@ -102,6 +106,10 @@ func (a *App) Run(ctx context.Context, public, operations net.Listener) error {
 	servers[1].WriteTimeout = 0 // a profile may take its time
 	group.Go(func() error { return a.serve(servers[0], public) })
 	group.Go(func() error { return serveUntilClosed(servers[1].Serve(operations)) })
+	if mutual != nil {
+		servers = append(servers, a.mutualServer())
+		group.Go(func() error { return a.serve(servers[2], mutual) })
+	}
 	for _, job := range a.jobs() {
 		group.Go(func() error { return ignoreCanceled(job(failed)) })
 	}

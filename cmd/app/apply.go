@@ -54,6 +54,12 @@ type ClientSettings struct {
 	SectorIdentifier       string            `yaml:"sector_identifier"`
 	RequirePAR             bool              `yaml:"require_par"`
 	RequireDPoP            bool              `yaml:"require_dpop"`
+	CertificateDN          string            `yaml:"tls_client_auth_subject_dn"`
+	CertificateDNS         string            `yaml:"tls_client_auth_san_dns"`
+	CertificateURI         string            `yaml:"tls_client_auth_san_uri"`
+	CertificateIP          string            `yaml:"tls_client_auth_san_ip"`
+	CertificateEmail       string            `yaml:"tls_client_auth_san_email"`
+	CertificateBound       bool              `yaml:"tls_client_certificate_bound_access_tokens"`
 	TrustedConsent         bool              `yaml:"trusted_consent"`
 	NotifyURI              string            `yaml:"backchannel_client_notification_endpoint"`
 	BackchannelLogoutURI   string            `yaml:"backchannel_logout_uri"`
@@ -78,7 +84,8 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes,
 		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
-		TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, CreatedAt: now, UpdatedAt: now,
+		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
+		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.Profile == "" {
 		c.Profile = op.ProfileOIDC

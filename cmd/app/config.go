@@ -35,6 +35,7 @@ type Config struct {
 	MasterKeys string `yaml:"master_keys"` // file of the sealing keyring; Data/master.keys, made at first start, when empty
 
 	TLS            TLS                 `yaml:"tls"`
+	MTLS           MTLS                `yaml:"mtls"`
 	Trust          []string            `yaml:"trust"`           // PEM files of further authorities for the certificates of registries, banks and gateways
 	TrustedProxies []netip.Prefix      `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Registries     map[string]Endpoint `yaml:"registries"`      // passport, snils, inn
@@ -275,6 +276,7 @@ func (c *Config) check() error {
 	if (c.TLS.Certificate == "") != (c.TLS.Key == "") {
 		wrong("tls: certificate and key go together")
 	}
+	c.MTLS.check(c, wrong)
 	if c.Traces.Ratio < 0 || c.Traces.Ratio > 1 {
 		wrong("traces.ratio %v is not between 0 and 1", c.Traces.Ratio)
 	}

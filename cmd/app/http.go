@@ -39,11 +39,10 @@ func newServer(h http.Handler, log *slog.Logger) *http.Server {
 // requestHeader carries the reference number of a request to the rooms; a caller's own value is dropped.
 const requestHeader = "X-Request-Id"
 
-// outer is what every public request passes: a reference number, the Host check, the body limit,
+// outer is what every public request passes: a reference number, the check of the Host, the body limit,
 // recovery from a panic, one line of log and the metrics. The log names the route and the status,
 // never a query, a body or a person.
-func (a *App) outer(next http.Handler) http.Handler {
-	host := hostOf(a.cfg.Issuer)
+func (a *App) outer(next http.Handler, host string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := a.cfg.Now()
 		id := newRequestID()

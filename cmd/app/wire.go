@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/vhod-id/vhod/account"
@@ -122,10 +123,14 @@ func (a *App) openNotify() (err error) {
 
 // openDoors wires the provider and the front door, which know each other by an interface each, and puts the routes together.
 func (a *App) openDoors(ctx context.Context) (err error) {
+	mutual, err := a.mutual()
+	if err != nil {
+		return err
+	}
 	a.provider, err = op.New(ctx, op.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
 		Outbound: op.Outbound{Allow: a.cfg.Outbound.Allow, Roots: a.roots()}, Registration: a.initialTokens(),
-		Outbox: a.records, Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
+		Outbox: a.records, MTLS: mutual, Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
 		Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
@@ -152,7 +157,10 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)
 	}
-	a.handler = a.outer(a.routes())
+	a.handler = a.outer(a.routes(), hostOf(a.cfg.Issuer))
+	if a.cfg.MTLS.Header != "" {
+		a.handler = a.eitherOrigin(a.handler, a.mutualHandler())
+	}
 	return nil
 }
 
@@ -209,7 +217,7 @@ func (a *App) Dated(context.Context) []keys.Dated {
 	if path := a.cfg.TLS.Certificate; path != "" {
 		dated = append(dated, certificateDates(path)...)
 	}
-	for _, path := range a.cfg.Trust {
+	for _, path := range slices.Concat(a.cfg.Trust, a.cfg.MTLS.Authorities) {
 		dated = append(dated, certificateDates(path)...)
 	}
 	if a.signatures != nil {

@@ -51,6 +51,7 @@ const (
 	portYellow
 	portWorld
 	portOperations
+	portMutual      // with TLS: where clients show certificates
 	portCaller = 10 // left free for a caller's own client
 )
 

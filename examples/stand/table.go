@@ -18,6 +18,9 @@ func (s *Stand) Table() string {
 	row(s.origin(portYellow), "Жёлтый банк")
 	row(s.origin(portWorld), "the outside world: inbox, people, clock, faults, registries, certificates")
 	row(s.origin(portOperations), "the provider's operations: /metrics, /debug/pprof")
+	if s.opt.TLS {
+		row(s.origin(portMutual), "the provider's endpoints for clients with certificates")
+	}
 	row(s.origin(portCaller), "left free for your own client (go run ./examples/hello)")
 	row()
 	row("PERSON", "LEVEL", "PHONE", "E-MAIL", "PASSWORD")
@@ -33,6 +36,9 @@ func (s *Stand) Table() string {
 	row("demo-native", "public, PKCE, http://127.0.0.1/callback on any port")
 	row("demo-device", "public, device grant")
 	row("demo-machine / demo-machine-secret", "client_credentials")
+	if s.opt.TLS {
+		row("demo-mtls", "tls_client_auth, tokens bound to its certificate")
+	}
 	row("your own", "registered at /register with the initial access token stand, or stand-compat: PKCE not required")
 	row()
 	row("FILE", "WHAT")
@@ -41,6 +47,7 @@ func (s *Stand) Table() string {
 	row(s.file("vhod.log"), "its log")
 	if s.opt.TLS {
 		row(s.file(fileCA), "the authority to trust (SSL_CERT_FILE for Go, NODE_EXTRA_CA_CERTS for Node.js)")
+		row(s.file(fileClient), "the certificate of demo-mtls; its key is in "+fileClientKey)
 	}
 	_ = t.Flush()
 	return b.String()

@@ -22,6 +22,9 @@ const (
 	fileCA          = "ca.pem"      // the throw-away authority: what a caller has to trust
 	fileCertificate = "tls.pem"     // of every listener
 	fileKey         = "tls-key.pem" // readable by the owner alone
+
+	fileClient    = "demo-mtls.pem" // of the client demo-mtls, which proves itself by it
+	fileClientKey = "demo-mtls-key.pem"
 )
 
 // certificateLife is that of the authority and of what it signed; the key of the authority is forgotten at once.
@@ -32,8 +35,9 @@ func (s *Stand) openTLS() error {
 	if !s.opt.TLS {
 		return nil
 	}
+	_, absent := os.Stat(s.file(fileClientKey))
 	pair, err := tls.LoadX509KeyPair(s.file(fileCertificate), s.file(fileKey))
-	if err != nil || time.Until(pair.Leaf.NotAfter) < certificateLife/2 {
+	if err != nil || absent != nil || time.Until(pair.Leaf.NotAfter) < certificateLife/2 {
 		if err := s.makeCertificates(); err != nil {
 			return fmt.Errorf("making certificates: %w", err)
 		}
@@ -58,35 +62,53 @@ func (s *Stand) makeCertificates() error {
 		PermittedDNSDomainsCritical: true, PermittedDNSDomains: []string{"localhost"},
 		PermittedIPRanges: []*net.IPNet{{IP: net.IPv4(127, 0, 0, 0).To4(), Mask: net.CIDRMask(8, 32)}, {IP: net.IPv6loopback, Mask: net.CIDRMask(128, 128)}},
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "localhost"}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	if err != nil {
 		return err
 	}
-	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, key.Public(), caKey)
-	if err != nil {
-		return err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	for name, block := range map[string]*pem.Block{
-		fileCA: {Type: "CERTIFICATE", Bytes: caDER}, fileCertificate: {Type: "CERTIFICATE", Bytes: leafDER}, fileKey: {Type: "PRIVATE KEY", Bytes: keyDER},
+	blocks := map[string]*pem.Block{fileCA: {Type: "CERTIFICATE", Bytes: caDER}}
+	for _, leaf := range []struct {
+		certificate, key, name string
+		use                    x509.ExtKeyUsage
+		hosts                  []string
+	}{
+		{fileCertificate, fileKey, "localhost", x509.ExtKeyUsageServerAuth, []string{"localhost"}},
+		{fileClient, fileClientKey, "demo-mtls", x509.ExtKeyUsageClientAuth, nil},
 	} {
+		template := &x509.Certificate{
+			SerialNumber: serial(), Subject: pkix.Name{CommonName: leaf.name}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+			DNSNames: leaf.hosts, KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{leaf.use},
+		}
+		if leaf.hosts != nil {
+			template.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+		}
+		if blocks[leaf.certificate], blocks[leaf.key], err = issue(template, ca, caKey); err != nil {
+			return err
+		}
+	}
+	for name, block := range blocks {
 		if err := os.WriteFile(s.file(name), pem.EncodeToMemory(block), 0o600); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// issue makes a key and signs a certificate for it.
+func issue(template, ca *x509.Certificate, caKey *ecdsa.PrivateKey) (certificate, private *pem.Block, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, ca, key.Public(), caKey)
+	if err != nil {
+		return nil, nil, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &pem.Block{Type: "CERTIFICATE", Bytes: der}, &pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}, nil
 }
 
 func serial() *big.Int {
