@@ -64,6 +64,9 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	page := v.page(d, r, "consent", data)
 	page.User = displayName(v.person)
 	page.Title, page.TitleArgs = "consent.title-service", map[string]any{"Service": data.Service}
+	if len(data.Signs) > 0 {
+		page.Title = "signs.title-service"
+	}
 	return d.render(w, r, v.attempt, page)
 }
 

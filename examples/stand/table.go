@@ -35,6 +35,7 @@ func (s *Stand) Table() string {
 	row("demo-spa", "public, PKCE")
 	row("demo-native", "public, PKCE, http://127.0.0.1/callback on any port")
 	row("demo-device", "public, device grant")
+	row("demo-call / demo-call-secret", "CIBA: an operator asks a person, who answers at /me/requests")
 	row("demo-machine / demo-machine-secret", "client_credentials")
 	if s.opt.TLS {
 		row("demo-mtls", "tls_client_auth, tokens bound to its certificate")
