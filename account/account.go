@@ -56,7 +56,10 @@ type Account struct {
 
 	Password credential.Password
 	TOTP     []credential.TOTP
-	Backup   credential.BackupSet
+	Passkeys []credential.Passkey
+	// PasskeyOfferedAt is when the person last said that they want none.
+	PasskeyOfferedAt time.Time
+	Backup           credential.BackupSet
 	// Certificates are those by whose signature the person signs in.
 	Certificates []Certificate
 	Agreements   []Agreement

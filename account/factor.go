@@ -14,8 +14,16 @@ import (
 // maxTOTP is how many authenticator apps an account may have.
 const maxTOTP = 5
 
-// HasSecondFactor reports whether the account asks for more than a password.
-func (a *Account) HasSecondFactor() bool { return len(a.TOTP) > 0 }
+// HasSecondFactor reports whether the account asks for more than a password. A backup set alone is a
+// spare key, not a factor.
+func (a *Account) HasSecondFactor() bool { return len(a.TOTP) > 0 || len(a.Passkeys) > 0 }
+
+// dropSpares forgets the backup codes when the last factor that they stood in for is gone.
+func (a *Account) dropSpares() {
+	if !a.HasSecondFactor() {
+		a.Backup = credential.BackupSet{}
+	}
+}
 
 // OfferTOTP makes a secret to be shown once as text and QR (otpauth URI). Nothing is stored in the
 // account; the caller keeps it in its attempt until AddTOTP.
@@ -54,7 +62,7 @@ func (s *Service) AddTOTP(ctx context.Context, id ID, secret keys.Secret, name, 
 	})
 }
 
-// RemoveTOTP removes an app. Without any, the backup codes go too: they stood in for it.
+// RemoveTOTP removes an app. Without any factor the backup codes go too: they stood in for it.
 func (s *Service) RemoveTOTP(ctx context.Context, id ID, totp string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		i := slices.IndexFunc(a.TOTP, func(t credential.TOTP) bool { return t.ID == totp })
@@ -64,9 +72,7 @@ func (s *Service) RemoveTOTP(ctx context.Context, id ID, totp string, o Origin) 
 		now := s.now()
 		a.note(TOTPRemoved, now, o, "name", a.TOTP[i].Name)
 		a.TOTP = slices.Delete(a.TOTP, i, i+1)
-		if len(a.TOTP) == 0 {
-			a.Backup = credential.BackupSet{}
-		}
+		a.dropSpares()
 		a.tell("factor-removed", now, nil)
 		return nil
 	})

@@ -20,7 +20,8 @@ const goodPassword = "Тихий-Вечер7 на реке"
 // house is a service over real stores, with registries that a test plays and ephemera that it may break.
 type house struct {
 	*account.Service
-	t        *testing.T
+	t        testing.TB
+	cfg      account.Config
 	clock    *storagetest.Clock
 	store    *countedStore
 	outbox   account.Outbox
@@ -29,20 +30,27 @@ type house struct {
 	registry *playedRegistries
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{t: t, clock: storagetest.NewClock(), registry: &playedRegistries{grades: map[account.Registry]account.Grade{}}}
 	records, ephemera, sealer := storagetest.Open(t, h.clock.Now)
 	h.store, h.eph, h.outbox = &countedStore{Store: records}, &countedEphemera{Ephemera: ephemera}, records
 	h.hasher = credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1})
-	var err error
-	h.Service, err = account.New(account.Config{Store: h.store, Sessions: records, Outbox: records, Ephemera: h.eph,
-		Registries: h.registry, Passwords: h.hasher, Sealer: sealer, Issuer: "https://id.example", Now: h.clock.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(h.Close)
+	h.cfg = account.Config{Store: h.store, Sessions: records, Outbox: records, Ephemera: h.eph,
+		Registries: h.registry, Passwords: h.hasher, Sealer: sealer, Issuer: "https://id.example", Now: h.clock.Now}
+	h.Service = h.node()
 	return h
+}
+
+// node is one more service over the same stores.
+func (h *house) node() *account.Service {
+	h.t.Helper()
+	s, err := account.New(h.cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(s.Close)
+	return s
 }
 
 // countedStore counts how often accounts are looked for.

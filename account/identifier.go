@@ -21,6 +21,8 @@ const (
 	ByBank     IdentifierKind = "bank"     // issuer, a space, subject
 	// ByCertificate finds an account by a certificate that was linked to it: its fingerprint.
 	ByCertificate IdentifierKind = "certificate"
+	// ByPasskey finds an account by the id of a passkey (WebAuthn Level 3 §7.1: each belongs to one account).
+	ByPasskey IdentifierKind = "passkey"
 )
 
 // Identifier is a value that belongs to one account at most. Stores keep a keyed hash of it.

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -33,10 +34,12 @@ type Config struct {
 type Service struct {
 	cfg   Config
 	limit *limiter
-	turns turns
-	later chan func(context.Context) // failures to note, out of the answer's time
-	done  sync.WaitGroup
-	close sync.Once
+	// passkeys is nil where the issuer is an IP address.
+	passkeys *credential.Passkeys
+	turns    turns
+	later    chan func(context.Context) // failures to note, out of the answer's time
+	done     sync.WaitGroup
+	close    sync.Once
 }
 
 // laterQueue bounds what waits to be noted; when it is full the answer waits too, so nothing is dropped.
@@ -58,6 +61,10 @@ func New(cfg Config) (*Service, error) {
 	}
 	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue)}
 	s.limit = newLimiter(cfg.Ephemera, s.now)
+	var err error
+	if s.passkeys, err = credential.NewPasskeys(cfg.Issuer); err != nil && !errors.Is(err, credential.ErrNoPasskeys) {
+		return nil, fmt.Errorf("account service: %w", err)
+	}
 	s.done.Go(func() {
 		for work := range s.later {
 			work(context.Background())

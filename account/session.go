@@ -27,13 +27,15 @@ type Method string
 
 // The methods, with their amr values (RFC 8176) in Method.AMR.
 const (
-	MethodPassword  Method = "password"
-	MethodTOTP      Method = "totp"
-	MethodBackup    Method = "backup"
-	MethodSMS       Method = "sms"
-	MethodMailCode  Method = "mail-code"
-	MethodPasskey   Method = "passkey"
-	MethodPush      Method = "push"
-	MethodBank      Method = "bank"
-	MethodSignature Method = "esign"
+	MethodPassword Method = "password"
+	MethodTOTP     Method = "totp"
+	MethodBackup   Method = "backup"
+	MethodSMS      Method = "sms"
+	MethodMailCode Method = "mail-code"
+	MethodPasskey  Method = "passkey" // its authenticator checked the person: two factors in one
+	// MethodSecurityKey is a key that only was there: something that the person holds.
+	MethodSecurityKey Method = "security-key"
+	MethodPush        Method = "push"
+	MethodBank        Method = "bank"
+	MethodSignature   Method = "esign"
 )

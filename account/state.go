@@ -120,6 +120,9 @@ func (a *Account) Identifiers() []Identifier {
 	for _, b := range a.Banks {
 		add(ByBank, b.Issuer+" "+b.Subject)
 	}
+	for _, k := range a.Passkeys {
+		add(ByPasskey, k.ID)
+	}
 	for _, c := range a.Certificates {
 		add(ByCertificate, c.Fingerprint)
 	}

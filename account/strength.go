@@ -1,9 +1,9 @@
 package account
 
 // StrengthOf is how surely the proofs show that it is the person: a passkey or an e-signature is
-// phishing-resistant, a password with something the person holds is two factors, all else is one.
+// phishing-resistant, and so is a password with a security key; a password with something the person holds is two factors, all else is one.
 func StrengthOf(proofs []Proof) Strength {
-	var knows, holds bool
+	var knows, holds, key bool
 	for _, p := range proofs {
 		switch p.Method {
 		case MethodPasskey, MethodSignature:
@@ -12,9 +12,14 @@ func StrengthOf(proofs []Proof) Strength {
 			knows = true
 		case MethodTOTP, MethodBackup, MethodSMS, MethodPush:
 			holds = true
+		case MethodSecurityKey:
+			key = true
 		}
 	}
-	if knows && holds {
+	switch {
+	case knows && key:
+		return PhishingResistant
+	case knows && holds:
 		return TwoFactor
 	}
 	return OneFactor
@@ -52,6 +57,8 @@ func (m Method) AMR() []string {
 		return []string{"otp", "sms"}
 	case MethodPasskey:
 		return []string{"hwk", "user"}
+	case MethodSecurityKey:
+		return []string{"hwk"}
 	case MethodPush:
 		return []string{"swk"}
 	case MethodSignature:

@@ -21,6 +21,7 @@ var paths = map[step]string{
 	stepUnreachable:      "/login/unreachable",
 	stepRaise:            "/level",
 	stepConsent:          "/login/consent",
+	stepOffer:            "/login/offer",
 	stepDevice:           "/device/confirm",
 	stepContact:          "/signup",
 	stepSignUpCode:       "/signup/code",
@@ -50,7 +51,7 @@ func (d *Door) advance(w http.ResponseWriter, r *http.Request, v *visit) error {
 	if err := d.save(r.Context(), v.attempt); err != nil {
 		return err
 	}
-	return seeOther(w, r, at(paths[s], v.attempt))
+	return seeOther(w, r, at(v.path(s), v.attempt))
 }
 
 // stands reports whether the attempt waits at one of the steps; when it does not, the browser was

@@ -66,6 +66,8 @@ type attempt struct {
 	OwnDevice   bool // the device that asks is the person's, by their own word
 	Consented   bool
 	SkipProtect bool // "later": goes on without a second factor where the request allows that
+	SkipOffer   bool // "later": no passkey now
+	CanPasskey  bool // the browser said, beside the password, that it can keep passkeys
 	SkipLevel   bool // "later": goes on with the present level where the request allows that
 
 	SignUp   *signUp   `json:",omitempty"`

@@ -10,10 +10,10 @@ import (
 
 // secondData is what the pages totp and backup show.
 type secondData struct {
-	Attempt  string
-	Apps     []string // names of the person's authenticator apps
-	OtherURL string   // the other way
-	Left     int      // backup codes still unused
+	Attempt   string
+	Apps      []string // names of the person's authenticator apps
+	OtherWays []otherWay
+	Left      int // backup codes still unused
 }
 
 func (d *Door) showTOTP(w http.ResponseWriter, r *http.Request) error {
@@ -40,13 +40,7 @@ func (d *Door) renderSecond(w http.ResponseWriter, r *http.Request, v *visit, na
 	for _, app := range v.person.TOTP {
 		data.Apps = append(data.Apps, app.Name)
 	}
-	data.OtherURL = at("/login/totp", v.attempt)
-	if name == "totp" {
-		data.OtherURL = ""
-		if data.Left > 0 {
-			data.OtherURL = at("/login/backup", v.attempt)
-		}
-	}
+	data.OtherWays = v.otherWays(account.Method(name))
 	return d.renderForm(w, r, v.attempt, v.page(d, r, name, data), err)
 }
 

@@ -65,8 +65,8 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, 
 	if err := d.save(r.Context(), a); err != nil {
 		return "", err
 	}
-	path, ok := paths[v.next()]
-	if !ok {
+	path := v.path(v.next())
+	if path == "" {
 		path = "/login/continue"
 	}
 	return at(path, a), nil

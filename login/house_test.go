@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -65,8 +66,11 @@ func newHouse(t *testing.T, banks ...login.Bank) *house {
 	var sealer *keys.Sealer
 	h.records, h.ephemera, sealer = storagetest.Open(t, h.clock.Now)
 	server := httptest.NewUnstartedServer(nil)
-	h.url = "http://" + server.Listener.Addr().String()
-	var err error
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.url = "http://localhost:" + port // a name: passkeys belong to a domain
 	h.accounts, err = account.New(account.Config{
 		Store: h.records, Sessions: h.records, Outbox: h.records, Ephemera: h.ephemera,
 		Registries: registries(func(app account.Application) []account.Check { return h.asked(app) }),

@@ -15,6 +15,7 @@ type identifyData struct {
 	Shared     bool
 	Known      string // who is signed in already, when the service asks which account
 	SignUpURL  string
+	Passkeys   bool   // this site can have passkeys
 	SignURL    string // sign in by an electronic signature; empty where none is taken
 }
 
@@ -59,7 +60,7 @@ func (d *Door) renderIdentify(w http.ResponseWriter, r *http.Request, v *visit, 
 	a := v.attempt
 	data := identifyData{
 		Attempt: a.ID, Identifier: a.Typed, Shared: a.Shared,
-		SignUpURL: at(paths[stepContact], a),
+		SignUpURL: at(paths[stepContact], a), Passkeys: d.cfg.Accounts.HasPasskeys(),
 	}
 	if data.Identifier == "" {
 		data.Identifier = a.Hint

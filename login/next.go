@@ -14,13 +14,14 @@ type step string
 const (
 	stepIdentify    step = "identify"
 	stepPassword    step = "password"
-	stepSecond      step = "second"      // authenticator or backup code
+	stepSecond      step = "second"      // a second factor; second.go says which
 	stepSignature   step = "signature"   // the request asks for an electronic signature, and the person has one
 	stepOpen        step = "open"        // everything is proven: the door opens or renews the session
 	stepProtect     step = "protect"     // a second factor is asked for and the person has none
 	stepUnreachable step = "unreachable" // the request asks what this person cannot give
 	stepRaise       step = "raise"       // a higher level
 	stepConsent     step = "consent"
+	stepOffer       step = "offer-passkey"
 	stepDone        step = "done"   // answer the service, or go to the return path
 	stepOver        step = "over"   // answered already
 	stepDevice      step = "device" // is the device that asks the person's own
@@ -47,6 +48,7 @@ type policy struct {
 	Consent   bool             // the service has to be allowed first
 	Anew      bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device    bool             // a device asks, and the person has to say that it is theirs
+	Passkeys  bool             // this site can have passkeys
 	Other     bool             // the session is of another person than the service asks for (id_token_hint)
 }
 
@@ -79,7 +81,7 @@ func nextProof(a *attempt, person *account.Account, session *account.Session, p 
 		}
 		switch {
 		case !provedFirst(proofs):
-		case hasSecond(person) && !provedSecond(proofs):
+		case lacksSecond(person, proofs, p):
 			return stepSecond
 		default:
 			return stepOpen
@@ -91,7 +93,7 @@ func nextProof(a *attempt, person *account.Account, session *account.Session, p 
 		}
 		return stepPassword
 	}
-	if hasSecond(person) && !provedSecond(counted(session.Proofs, p)) {
+	if lacksSecond(person, counted(session.Proofs, p), p) {
 		return stepSecond
 	}
 	return ""
@@ -117,15 +119,19 @@ func provedSecond(proofs []account.Proof) bool {
 
 // isSecond reports whether a method stands only beside a first factor.
 func isSecond(m account.Method) bool {
-	return m == account.MethodTOTP || m == account.MethodBackup
+	return m == account.MethodTOTP || m == account.MethodBackup || m == account.MethodSecurityKey
 }
 
 // nextWish says what stands between a proven person and the answer.
 func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
 	if p.Strength > account.StrengthOf(counted(session.Proofs, p)) {
 		switch {
+		case p.Strength == account.PhishingResistant && hasPasskey(person):
+			return stepSecond
 		case hasCertificate(person, p.Now) && (p.Strength == account.PhishingResistant || !hasSecond(person)):
 			return stepSignature
+		case p.Strength == account.PhishingResistant && p.Passkeys && !a.SkipProtect:
+			return stepProtect
 		case p.Strength == account.TwoFactor && !hasSecond(person) && !a.SkipProtect:
 			return stepProtect
 		case p.Essential:
@@ -149,6 +155,9 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 	if p.Consent && !a.Consented {
 		return stepConsent
 	}
+	if p.Passkeys && !a.SkipOffer && !a.Reauth && mayOffer(a, person, p.Now) {
+		return stepOffer
+	}
 	return stepDone
 }
 
@@ -160,9 +169,11 @@ func counted(proofs []account.Proof, p policy) []account.Proof {
 	return slices.DeleteFunc(slices.Clone(proofs), func(proof account.Proof) bool { return proof.At.Before(p.Since) })
 }
 
-// hasSecond reports whether a second factor is set up. Once it is, it is asked at every sign-in (C29,
-// R139): a backup set alone is a spare key, not a factor.
-func hasSecond(person *account.Account) bool { return person != nil && len(person.TOTP) > 0 }
+// hasSecond reports whether a second factor is set up.
+func hasSecond(person *account.Account) bool { return person != nil && person.HasSecondFactor() }
+
+// hasPasskey reports whether the person can sign in by a passkey or a security key.
+func hasPasskey(person *account.Account) bool { return person != nil && len(person.Passkeys) > 0 }
 
 // hasCertificate reports whether the person can sign in by an electronic signature.
 func hasCertificate(person *account.Account, now time.Time) bool {
@@ -230,7 +241,7 @@ func chooseACR(acceptable []op.ACR, person *account.Account, now time.Time) op.A
 		if hasSecond(person) {
 			reach = account.TwoFactor
 		}
-		if hasCertificate(person, now) {
+		if hasCertificate(person, now) || hasPasskey(person) {
 			reach = account.PhishingResistant
 		}
 		for _, acr := range acceptable {

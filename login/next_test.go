@@ -28,6 +28,12 @@ func withCertificate(until time.Time) *account.Account {
 	return a
 }
 
+func withPasskey() *account.Account {
+	a := simple()
+	a.Passkeys = []credential.Passkey{{ID: "key"}}
+	return a
+}
+
 func proofs(at time.Time, methods ...account.Method) []account.Proof {
 	var out []account.Proof
 	for _, m := range methods {
@@ -44,6 +50,7 @@ func session(at time.Time, methods ...account.Method) *account.Session {
 func TestNextSaysWhatFollows(t *testing.T) {
 	const (
 		pwd, totp, backup, sms = account.MethodPassword, account.MethodTOTP, account.MethodBackup, account.MethodSMS
+		passkey, key           = account.MethodPasskey, account.MethodSecurityKey
 		esign                  = account.MethodSignature
 		essential2fa           = "essential 2fa"
 	)
@@ -124,6 +131,15 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		{"to be signed, all of now", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), signing, "done"},
 		{"to be signed, an old signature and no app", signIn(login.Attempt{}), simple(), mixed(proofs(hourAgo, esign), proofs(noon, pwd)), signing, "protect"},
 		{"to be signed, an old signature", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), mixed(proofs(hourAgo, esign), proofs(noon, pwd)), signing, "signature"},
+
+		{"a passkey is both factors", proven(noon, passkey), withPasskey(), nil, login.Policy{}, "open"},
+		{"a password beside a passkey", proven(noon, pwd), withPasskey(), nil, login.Policy{}, "second"},
+		{"password and security key", proven(noon, pwd, key), withPasskey(), nil, login.Policy{}, "open"},
+		{"a security key alone opens nothing", proven(noon, key), withPasskey(), nil, login.Policy{}, "password"},
+		{"essential phr, there is a passkey", signIn(login.Attempt{}), withPasskey(), session(noon, pwd, backup), login.Policy{Strength: account.PhishingResistant, Essential: true}, "second"},
+		{"essential phr, a passkey can be made", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.PhishingResistant, Essential: true, Passkeys: true}, "protect"},
+		{"essential phr, none made", later(signIn(login.Attempt{})), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.PhishingResistant, Essential: true, Passkeys: true}, "unreachable"},
+		{"essential phr, proven", signIn(login.Attempt{}), withPasskey(), session(noon, passkey), login.Policy{Strength: account.PhishingResistant, Essential: true}, "done"},
 
 		{"the level is too low", signIn(login.Attempt{}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "raise"},
 		{"the level is too low, later", signIn(login.Attempt{SkipLevel: true}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "done"},

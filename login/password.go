@@ -15,7 +15,8 @@ type passwordData struct {
 	Username   string // for password managers
 	ChangeURL  string // empty when the identifier is fixed
 	ForgotURL  string
-	Reauth     bool // the person is signed in and shows again that it is them
+	PasskeyURL string // empty where there are none
+	Reauth     bool   // the person is signed in and shows again that it is them
 	SignURL    string
 }
 
@@ -39,6 +40,9 @@ func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 		ForgotURL:  at(paths[stepRecoveryStart], a),
 		Reauth:     a.Fixed,
 		SignURL:    d.signURL(a),
+	}
+	if d.cfg.Accounts.HasPasskeys() {
+		data.PasskeyURL = at("/login/passkey", a)
 	}
 	if !a.Fixed {
 		data.ChangeURL = at(paths[stepIdentify], a)
@@ -73,6 +77,7 @@ func (d *Door) takePassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.renderPassword(w, r, v, err)
 	}
+	v.attempt.CanPasskey = r.PostFormValue("passkeys") != ""
 	v.attempt.prove(person.ID, account.MethodPassword, d.cfg.Now())
 	v.person = person
 	return d.advance(w, r, v)

@@ -60,8 +60,8 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	in := &inside{visit: v, home: home}
 	if in.inFlow() {
 		switch v.next() {
-		case stepProtect, stepRaise, stepReady, stepConsent, stepDone, stepUnreachable, stepSignature:
-			if !recent || d.provedRecently(v.session) {
+		case stepProtect, stepRaise, stepReady, stepConsent, stepOffer, stepDone, stepUnreachable, stepSignature:
+			if !recent || d.provedRecently(v.session, v.person) {
 				return in, nil
 			}
 			v.attempt.Reauth = true // an old session may sign in, but not change how one signs in
@@ -73,14 +73,16 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	if v.session == nil {
 		return nil, seeOther(w, r, "/login?return="+url.QueryEscape(r.URL.Path))
 	}
-	if recent && !d.provedRecently(v.session) {
+	if recent && !d.provedRecently(v.session, v.person) {
 		return nil, seeOther(w, r, "/login?reauth=1&return="+url.QueryEscape(r.URL.Path))
 	}
 	return in, nil
 }
 
-func (d *Door) provedRecently(session *account.Session) bool {
-	return d.cfg.Now().Sub(authTime(session)) <= recentLife
+// provedRecently reports whether the session may change how its person signs in: it has shown all that they have,
+// and not long ago (F10).
+func (d *Door) provedRecently(session *account.Session, person *account.Account) bool {
+	return d.cfg.Now().Sub(authTime(session)) <= recentLife && (!hasSecond(person) || provedSecond(session.Proofs))
 }
 
 func (in *inside) inFlow() bool { return in.attempt.ID != "" && in.attempt.Outcome == nil }
@@ -108,6 +110,8 @@ type protectData struct {
 	Attempt   string
 	Must      bool // the service asks for it: there is no "later"
 	Essential bool
+	Passkeys  bool // this site can have passkeys
+	Resistant bool // only a passkey will do
 }
 
 func (d *Door) showProtect(w http.ResponseWriter, r *http.Request) error {
@@ -115,12 +119,13 @@ func (d *Door) showProtect(w http.ResponseWriter, r *http.Request) error {
 	if in == nil {
 		return err
 	}
-	if hasSecond(in.person) {
+	resistant := in.policy.Strength == account.PhishingResistant && !hasPasskey(in.person)
+	if hasSecond(in.person) && !resistant {
 		return d.onward(w, r, in)
 	}
 	data := protectData{
-		Attempt: in.attempt.ID,
-		Must:    in.policy.Strength >= account.TwoFactor, Essential: in.policy.Essential,
+		Attempt: in.attempt.ID, Passkeys: d.cfg.Accounts.HasPasskeys(), Resistant: resistant,
+		Must: in.policy.Strength >= account.TwoFactor, Essential: in.policy.Essential,
 	}
 	return d.render(w, r, in.attempt, in.page(d, r, "protect", data))
 }
@@ -134,6 +139,9 @@ func (d *Door) takeProtect(w http.ResponseWriter, r *http.Request) error {
 	if r.PostFormValue("choice") == "later" {
 		in.attempt.SkipProtect = true
 		return d.onward(w, r, in)
+	}
+	if r.PostFormValue("choice") == "passkey" {
+		return seeOther(w, r, in.path("/protect/passkey"))
 	}
 	return seeOther(w, r, in.path("/protect/totp"))
 }

@@ -29,7 +29,7 @@ func nextRecovery(a *attempt, person *account.Account, p policy) step {
 		return stepRecoveryCode
 	case !pending(a, person, p.Now):
 		return stepRecoveryStart // too long ago: the contact is to be proven again
-	case hasSecond(person) && !provedSecond(a.Proofs):
+	case lacksSecond(person, a.Proofs, p):
 		return stepSecond
 	}
 	return stepRecoveryPassword

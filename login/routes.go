@@ -29,6 +29,7 @@ func (d *Door) table() []route {
 		d.deviceRoutes(),
 		d.commonRoutes(),
 		d.protectRoutes(),
+		d.passkeyRoutes(),
 		d.levelRoutes(),
 		d.signatureRoutes(),
 		d.cabinetRoutes(),

@@ -74,6 +74,7 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 // consents cover it, and whether the session is of the person that the service means.
 func (d *Door) policyFor(v *visit) policy {
 	p := policyOf(v.attempt, v.req, v.person, d.cfg.Now())
+	p.Passkeys = d.cfg.Accounts.HasPasskeys()
 	if v.req == nil || v.person == nil {
 		return p
 	}

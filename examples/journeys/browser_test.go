@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/storage"
+	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
 
@@ -23,6 +24,8 @@ import (
 type browser struct {
 	t   *testing.T
 	ctx context.Context
+
+	authenticator webauthn.AuthenticatorID // its key store, where a test gave it one
 }
 
 // openBrowser starts Chromium with an empty profile until the test ends. Without scripts every page

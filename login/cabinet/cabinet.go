@@ -26,7 +26,7 @@ type Config struct {
 	// Visitor returns the browser's live session with its account, or nils.
 	Visitor func(*http.Request) (*account.Session, *account.Account, error)
 	// Fresh reports whether the session proved the person recently enough for a sensitive change.
-	Fresh  func(*account.Session) bool
+	Fresh  func(*account.Session, *account.Account) bool
 	Origin func(*http.Request) account.Origin
 	Name   func(*account.Account) string // short, for the person's own eyes
 	Now    func() time.Time
@@ -55,7 +55,11 @@ func (c *Room) Routes() []Route {
 		{"GET /me/security", c.guest(c.security)},
 		{"GET /me/security/password", c.guest(c.showPassword)},
 		{"POST /me/security/password", c.guest(c.takePassword)},
+		{"GET /me/security/totp/remove", c.guest(c.backToSecurity)}, // the language was switched on the page that a post answered
+		{"GET /me/security/passkey/remove", c.guest(c.backToSecurity)},
 		{"POST /me/security/totp/remove", c.guest(c.removeTOTP)},
+		{"POST /me/security/passkey/rename", c.guest(c.renamePasskey)},
+		{"POST /me/security/passkey/remove", c.guest(c.removePasskey)},
 		{"POST /me/security/esign/remove", c.guest(c.removeCertificate)},
 		{"GET /me/sessions", c.guest(c.sessions)},
 		{"POST /me/sessions", c.guest(c.endSessions)},
@@ -129,7 +133,7 @@ func (c *Room) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 	data := overviewData{
 		Level:    v.person.Level.String(),
 		CanRaise: v.person.Level < account.Verified,
-		Protect:  len(v.person.TOTP) == 0,
+		Protect:  !v.person.HasSecondFactor(),
 		Last:     c.lines(events, c.lang(r)),
 		Services: len(v.person.Grants),
 	}

@@ -1,7 +1,9 @@
 package cabinet
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -16,6 +18,10 @@ type securityData struct {
 	Apps     []credential.TOTP
 	Left     int // backup codes still unused
 	Backup   credential.BackupSet
+
+	Passkeys []credential.Passkey
+	Site     bool   // passkeys may be added
+	Signal   string // for the browser: which passkeys are still taken (JSON)
 
 	Certificates []certificate
 	Signatures   bool // certificates may be added
@@ -40,7 +46,12 @@ func certificates(all []account.Certificate, now time.Time) []certificate {
 }
 
 func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
+	signal, err := json.Marshal(c.cfg.Accounts.PasskeySignal(v.person))
+	if err != nil {
+		return fmt.Errorf("encoding a signal: %w", err)
+	}
 	data := securityData{
+		Passkeys: v.person.Passkeys, Site: c.cfg.Accounts.HasPasskeys(), Signal: string(signal),
 		Password: v.person.Password, Apps: v.person.TOTP,
 		Left: len(v.person.Backup.Hashes), Backup: v.person.Backup,
 		Certificates: certificates(v.person.Certificates, c.cfg.Now()), Signatures: c.cfg.Signatures,
@@ -51,6 +62,10 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 		page.Notice = "notice.password-changed"
 	case "removed":
 		page.Notice = "notice.app-removed"
+	case "passkey":
+		page.Notice = "notice.passkey-added"
+	case "passkey-removed":
+		page.Notice = "notice.passkey-removed"
 	case "certificate":
 		page.Notice = "notice.certificate-added"
 	case "certificate-removed":
@@ -111,20 +126,9 @@ func (c *Room) takePassword(w http.ResponseWriter, r *http.Request, v visit) err
 	return seeOther(w, r, "/me/security?done=password")
 }
 
-// removeTOTP removes an app; the person shows first that it is them.
-func (c *Room) removeTOTP(w http.ResponseWriter, r *http.Request, v visit) error {
-	if !c.cfg.Fresh(v.session) {
-		return reauth(w, r, "/me/security")
-	}
-	if err := c.cfg.Accounts.RemoveTOTP(r.Context(), v.person.ID, r.PostFormValue("id"), c.cfg.Origin(r)); err != nil {
-		return err
-	}
-	return seeOther(w, r, "/me/security?done=removed")
-}
-
 // removeCertificate ends signing in by a certificate; the person shows first that it is them.
 func (c *Room) removeCertificate(w http.ResponseWriter, r *http.Request, v visit) error {
-	if !c.cfg.Fresh(v.session) {
+	if !c.cfg.Fresh(v.session, v.person) {
 		return reauth(w, r, "/me/security")
 	}
 	if err := c.cfg.Accounts.RemoveCertificate(r.Context(), v.person.ID, r.PostFormValue("id"), c.cfg.Origin(r)); err != nil {

@@ -35,7 +35,7 @@ func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
 	data := sessionsData{Others: len(list) > 1}
 	for _, s := range list {
 		data.Sessions = append(data.Sessions, sessionLine{
-			ID: s.ID, Device: device(s.Origin.UserAgent), Address: address(s.Origin),
+			ID: s.ID, Device: Device(s.Origin.UserAgent), Address: address(s.Origin),
 			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared,
 		})
 	}
@@ -60,8 +60,8 @@ func (c *Room) endSessions(w http.ResponseWriter, r *http.Request, v visit) erro
 	return seeOther(w, r, "/me/sessions")
 }
 
-// device says what a user agent is, in the words that its maker uses: "Chrome, Android".
-func device(agent string) string {
+// Device says what a user agent is, in the words that its maker uses: "Chrome, Android".
+func Device(agent string) string {
 	if agent == "" {
 		return ""
 	}

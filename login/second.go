@@ -1,0 +1,87 @@
+package login
+
+import (
+	"slices"
+
+	"github.com/vhod-id/vhod/account"
+)
+
+// circumstances are all that decides whether something is asked beside the first factor, and what will do.
+type circumstances struct {
+	Strength  account.Strength // the least that the service asks for
+	Sensitive bool             // fresh proofs are wanted: an act that changes or signs something, or a recovery
+	Has       []account.Method // what the person has set up
+}
+
+// secondsFor is the policy of the second factor: what would do, the surest first, or nothing when none is asked. Once a
+// factor is set up it is asked at every sign-in (C29, R139). Where a phishing-resistant proof is asked for and
+// the person has one, nothing else will do; where they have none, the dispatcher says so after what they do have.
+func secondsFor(c circumstances) []account.Method {
+	if slices.Contains(c.Has, account.MethodPasskey) && c.Strength == account.PhishingResistant {
+		return []account.Method{account.MethodPasskey}
+	}
+	return c.Has
+}
+
+// circumstancesOf reads them from the person and what is asked.
+func circumstancesOf(person *account.Account, p policy) circumstances {
+	return circumstances{Strength: p.Strength, Sensitive: !p.Since.IsZero(), Has: secondsOf(person)}
+}
+
+// secondsOf lists what a person has set up beside the first factor, the surest first. A backup set alone is a spare
+// key, not a factor.
+func secondsOf(person *account.Account) []account.Method {
+	if person == nil || !person.HasSecondFactor() {
+		return nil
+	}
+	var has []account.Method
+	if len(person.Passkeys) > 0 {
+		has = append(has, account.MethodPasskey)
+	}
+	if len(person.TOTP) > 0 {
+		has = append(has, account.MethodTOTP)
+	}
+	if len(person.Backup.Hashes) > 0 {
+		has = append(has, account.MethodBackup)
+	}
+	return has
+}
+
+// lacksSecond reports whether a second factor is asked that the proofs do not hold.
+func lacksSecond(person *account.Account, proofs []account.Proof, p policy) bool {
+	return !provedSecond(proofs) && len(secondsFor(circumstancesOf(person, p))) > 0
+}
+
+// secondPaths is where each second factor is asked.
+var secondPaths = map[account.Method]string{
+	account.MethodPasskey: "/login/passkey",
+	account.MethodTOTP:    "/login/totp",
+	account.MethodBackup:  "/login/backup",
+}
+
+// otherWay is a link to another second factor.
+type otherWay struct {
+	Method string // its words are second.way-METHOD
+	URL    string
+}
+
+// otherWays are the second factors that would do as well.
+func (v *visit) otherWays(but account.Method) []otherWay {
+	var out []otherWay
+	for _, m := range secondsFor(circumstancesOf(v.person, v.policy)) {
+		if m != but {
+			out = append(out, otherWay{string(m), at(secondPaths[m], v.attempt)})
+		}
+	}
+	return out
+}
+
+// path is where a step begins for this visit; empty when it has no page.
+func (v *visit) path(s step) string {
+	if s == stepSecond {
+		if ways := secondsFor(circumstancesOf(v.person, v.policy)); len(ways) > 0 {
+			return secondPaths[ways[0]]
+		}
+	}
+	return paths[s]
+}
