@@ -49,6 +49,7 @@ type policy struct {
 	Anew      bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device    bool             // a device asks, and the person has to say that it is theirs
 	Passkeys  bool             // this site can have passkeys
+	Sign      bool             // electronic signatures are taken here
 	Other     bool             // the session is of another person than the service asks for (id_token_hint)
 }
 
@@ -128,7 +129,7 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 		switch {
 		case p.Strength == account.PhishingResistant && hasPasskey(person):
 			return stepSecond
-		case hasCertificate(person, p.Now) && (p.Strength == account.PhishingResistant || !hasSecond(person)):
+		case p.Sign && hasCertificate(person, p.Now) && (p.Strength == account.PhishingResistant || !hasSecond(person)):
 			return stepSignature
 		case p.Strength == account.PhishingResistant && p.Passkeys && !a.SkipProtect:
 			return stepProtect

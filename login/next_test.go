@@ -65,7 +65,7 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		return a
 	}
 	typed := signIn(login.Attempt{Identifier: anna})
-	signing := login.Policy{Strength: account.TwoFactor, Essential: true, Since: noon, Anew: true}
+	signing := login.Policy{Strength: account.TwoFactor, Essential: true, Since: noon, Anew: true, Sign: true}
 	mixed := func(old, young []account.Proof) *account.Session {
 		return &account.Session{ID: "s", AccountID: "anna", Proofs: append(old, young...)}
 	}
@@ -122,9 +122,10 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		{"wished phr", signIn(login.Attempt{}), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.PhishingResistant}, "done"},
 
 		{"a signature counts as two factors", proven(noon, esign), withApp(), nil, login.Policy{}, "open"},
-		{"phr of who signs", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "signature"},
+		{"phr of who signs", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true, Sign: true}, "signature"},
 		{"phr of who signs, proven", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd, esign), login.Policy{Strength: account.PhishingResistant, Essential: true}, "done"},
-		{"phr of whose certificate has ended", signIn(login.Attempt{}), withCertificate(noon), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "unreachable"},
+		{"phr where no signatures are taken", signIn(login.Attempt{}), withCertificate(noon.Add(time.Hour)), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true}, "unreachable"},
+		{"phr of whose certificate has ended", signIn(login.Attempt{}), withCertificate(noon), session(noon, pwd), login.Policy{Strength: account.PhishingResistant, Essential: true, Sign: true}, "unreachable"},
 
 		{"to be signed, an old code", signIn(login.Attempt{}), withApp(), mixed(proofs(hourAgo, totp), proofs(noon, pwd)), signing, "second"},
 		{"to be signed, a code of now for an old password", signIn(login.Attempt{Identifier: anna}), withApp(), mixed(proofs(hourAgo, pwd), proofs(noon, totp)), signing, "password"},

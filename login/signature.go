@@ -22,7 +22,7 @@ import (
 const (
 	challengeLife    = 5 * time.Minute
 	challengeLeft    = 2 * time.Minute
-	signatureTries   = 120
+	signatureTries   = 600
 	signatureWindow  = 10 * time.Minute
 	maxSignatureForm = cms.MaxMessage + 32<<10
 )

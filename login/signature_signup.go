@@ -2,6 +2,7 @@ package login
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/vhod-id/vhod/account"
@@ -103,6 +104,13 @@ func (d *Door) takeSignUpSignature(w http.ResponseWriter, r *http.Request) error
 			err = signatureError("has-account")
 		}
 		return d.renderSignUpSignature(w, r, v, err)
+	}
+	taken, err := d.cfg.Accounts.ContactTaken(r.Context(), account.Identifier{Kind: account.BySNILS, Value: signature.Claims.SNILS.Reveal()})
+	if err != nil {
+		return fmt.Errorf("looking for an account of the certificate's SNILS: %w", err)
+	}
+	if taken { // the person showed that the SNILS is theirs, so it is no secret to them
+		return d.renderSignUpSignature(w, r, v, signatureError("has-snils"))
 	}
 	before := v.attempt.SignUp
 	d.turn(v.attempt, kindSignUp)

@@ -257,6 +257,29 @@ func TestNewcomerSignsUpByASignature(t *testing.T) {
 	h.browser().open("/signup/esign").on("signup-esign").sign(anna, h.clock.Now()).on("signup-esign").says(t, "уже есть учётная запись")
 }
 
+func TestNewcomerWhoseSNILSHasAnAccountIsToldSo(t *testing.T) {
+	h := newHouse(t)
+	c := h.centre()
+	h.person("+79125000014", standardAnna(t))
+	b := h.browser().open("/signup/esign").on("signup-esign")
+	b.sign(c.anna(), h.clock.Now()).on("signup-esign").says(t, "СНИЛС уже есть")
+}
+
+func TestSignaturesOfOneNetworkAreBounded(t *testing.T) {
+	h := newHouse(t)
+	b := h.browser().open("/login").fill("esign").on("esign")
+	for i := range 1000 {
+		b.upload([]byte("hello")).on("esign")
+		if b.status == http.StatusTooManyRequests {
+			if i < 100 || b.head.Get("Retry-After") == "" {
+				t.Errorf("after %d signatures, Retry-After %q", i, b.head.Get("Retry-After"))
+			}
+			return
+		}
+	}
+	t.Error("a thousand signatures were verified for one address")
+}
+
 func standardAnna(t *testing.T) func(*account.Account) {
 	return func(a *account.Account) {
 		a.Level, a.SNILS = account.Standard, snils(t, "11223344595")

@@ -75,6 +75,7 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 func (d *Door) policyFor(v *visit) policy {
 	p := policyOf(v.attempt, v.req, v.person, d.cfg.Now())
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()
+	p.Sign = d.cfg.VerifySignature != nil
 	if v.req == nil || v.person == nil {
 		return p
 	}

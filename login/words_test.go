@@ -49,7 +49,7 @@ func TestEveryMessageThatCodeNamesIsInBothCatalogues(t *testing.T) {
 		"field.": {"family_name", "given_name", "middle_name", "birthdate", "gender", "passport_series", "passport_number",
 			"passport_issued_on", "passport_issuer_code", "snils", "inn"},
 		"esign.challenge-": {"sign-in", "sign-up", "confirm", "link"},
-		"error.esign.": {"empty", "expired", "used", "not-linked", "other-person", "taken", "has-account", "too-many",
+		"error.esign.": {"empty", "expired", "used", "not-linked", "other-person", "taken", "has-account", "has-snils", "too-many",
 			string(cms.Malformed), string(cms.TooLarge), string(cms.Signers), string(cms.NoCertificate), string(cms.BadCertificate),
 			string(cms.Attributes), string(cms.OtherContent), string(cms.WrongSignature), string(cms.WeakAlgorithm),
 			string(cms.WrongTime), string(cms.Untrusted), "expired-certificate", string(cms.NotYetValid), string(cms.Revoked),

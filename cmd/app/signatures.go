@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -33,8 +34,9 @@ const signingSkew = 5 * time.Minute
 
 // trustKeeper holds the trust that is in force, read anew as the files change.
 type trustKeeper struct {
-	cfg  Signatures
-	live atomic.Pointer[cms.Trust]
+	cfg   Signatures
+	live  atomic.Pointer[cms.Trust]
+	stamp string // of the files that are in force; load alone reads and writes it
 }
 
 // newTrustKeeper reads the files for the first time.
@@ -43,8 +45,16 @@ func newTrustKeeper(cfg Signatures) (*trustKeeper, error) {
 	return k, k.load()
 }
 
-// load puts what the files say now in force, or leaves what was when they do not read.
+// load puts what the files say now in force, or leaves what was when they do not read or have not changed:
+// lists are large, and what was verified of them is worth keeping.
 func (k *trustKeeper) load() error {
+	stamp, err := stampOf(slices.Concat(k.cfg.Roots, k.cfg.Intermediates, k.cfg.Lists))
+	if err != nil {
+		return fmt.Errorf("signatures: %w", err)
+	}
+	if stamp == k.stamp {
+		return nil
+	}
 	cfg := cms.TrustConfig{Skew: signingSkew, CAdES: k.cfg.CAdESRequired}
 	for _, set := range []struct {
 		name  string
@@ -66,23 +76,43 @@ func (k *trustKeeper) load() error {
 		return fmt.Errorf("signatures: %w", err)
 	}
 	k.live.Store(trust)
+	k.stamp = stamp
 	return nil
 }
 
-// readFiles reads files, and every file of folders by the order of names; hidden ones are passed over.
+// stampOf changes when a file comes, goes, or is written.
+func stampOf(paths []string) (string, error) {
+	var out strings.Builder
+	for _, path := range paths {
+		names, err := filesOf(path)
+		if err != nil {
+			return "", err
+		}
+		for _, name := range names {
+			if info, err := os.Stat(name); err == nil {
+				fmt.Fprintf(&out, "%s %d %d\n", name, info.Size(), info.ModTime().UnixNano())
+			}
+		}
+	}
+	return out.String(), nil
+}
+
+// filesOf is a file, or every file of a folder by the order of names; hidden ones are passed over.
+func filesOf(path string) ([]string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return []string{path}, err
+	}
+	return filepath.Glob(filepath.Join(path, "[^.]*"))
+}
+
+// readFiles reads files and folders of files.
 func readFiles(paths []string) ([][]byte, error) {
 	var out [][]byte
 	for _, path := range paths {
-		info, err := os.Stat(path)
+		names, err := filesOf(path)
 		if err != nil {
 			return nil, err
-		}
-		names := []string{path}
-		if info.IsDir() {
-			if names, err = filepath.Glob(filepath.Join(path, "[^.]*")); err != nil {
-				return nil, err
-			}
-			slices.Sort(names)
 		}
 		for _, name := range names {
 			text, err := os.ReadFile(name)

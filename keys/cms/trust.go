@@ -37,7 +37,7 @@ type Trust struct {
 	isRoot map[[sha256.Size]byte]bool
 
 	mu      sync.Mutex
-	checked map[[2 * sha256.Size]byte]struct{} // links of chains that were believed
+	checked map[[2 * sha256.Size]byte]struct{} // signatures that verified, of what is known and of chains that were believed
 }
 
 // mostChecked bounds the links that are remembered: there are a few hundred accredited authorities.
@@ -71,7 +71,30 @@ func NewTrust(cfg TrustConfig) (*Trust, error) {
 			t.lists = append(t.lists, list)
 		}
 	}
+	t.warm()
 	return t, nil
+}
+
+// warm verifies what the known certificates signed among themselves, and their lists, so that nobody who
+// signs in waits for it: a list may have megabytes.
+func (t *Trust) warm() {
+	var links [][2 * sha256.Size]byte
+	for _, issuer := range t.known {
+		if !issuer.maySign() {
+			continue
+		}
+		for _, c := range t.known {
+			if issuer.issued(c.RawIssuer, c.AuthorityKeyId) && c.by(issuer.key) {
+				links = append(links, link(issuer.print, c.print))
+			}
+		}
+		for _, l := range t.lists {
+			if l.of(issuer) && l.by(issuer.key) {
+				links = append(links, link(issuer.print, l.print))
+			}
+		}
+	}
+	t.remember(links)
 }
 
 func certificates(files [][]byte) ([]*certificate, error) {
