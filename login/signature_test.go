@@ -202,6 +202,51 @@ func TestLinkingACertificateNeedsTwoFreshFactors(t *testing.T) {
 	b.fill("continue", "code", h.code(secret)).on("me-esign").sign(c.anna(), h.clock.Now()).on("me-security")
 }
 
+func TestOldSignatureIsNoFreshFactor(t *testing.T) {
+	h := newHouse(t)
+	c := h.centre()
+	anna := c.anna()
+	h.person("+79125000015", withAnnas(anna, c.fingerprint(anna)))
+	b := h.browser().open("/login").fill("esign").sign(anna, h.clock.Now()).on("me")
+	if b.open("/me/security/esign").on("me-esign"); !strings.Contains(b.text, `data-action="challenge"`) {
+		t.Error("a fresh signature is not two factors")
+	}
+	h.clock.Advance(21 * time.Minute)
+	b.open("/me/security/esign").on("password").fill("continue", "password", password).on("me-esign")
+	if strings.Contains(b.text, `data-action="challenge"`) {
+		t.Error("a fresh password beside an old signature may link a certificate")
+	}
+}
+
+func TestE01SignatureToLinkACertificateConfirmsNothing(t *testing.T) {
+	h := newHouse(t)
+	c := h.centre()
+	h.person("+79125000016", standardAnna(t), withTOTP)
+	b := h.browser().open("/login").fill("continue", "identifier", "+79125000016").fill("continue", "password", password)
+	b.fill("continue", "code", h.code(secret)).open("/me/security/esign").on("me-esign")
+	signature := cmstest.Sign(t, cmstest.Signature{Signer: c.anna(), Content: b.challenge(), At: h.clock.Now()})
+	b.open("/level/esign").on("level-esign").upload(signature).on("level-esign").says(t, "Подписан другой файл")
+}
+
+func TestLinkedCertificateOpensNoAccountOfAnotherPerson(t *testing.T) {
+	h := newHouse(t)
+	c := h.centre()
+	boris := c.boris() // linked while nothing was known of the account, which is proven to be Anna's since
+	h.person("+79125000018", standardAnna(t), withAnnas(boris, c.fingerprint(boris)))
+	h.browser().open("/login").fill("esign").sign(boris, h.clock.Now()).on("esign").says(t, "не привязана")
+}
+
+func TestLockedAccountIsNotOpenedByASignature(t *testing.T) {
+	h := newHouse(t)
+	c := h.centre()
+	anna := c.anna()
+	h.person("+79125000017", withAnnas(anna, c.fingerprint(anna)), func(a *account.Account) { a.Status = account.Locked })
+	b := h.browser().open("/login").fill("esign").sign(anna, h.clock.Now()).on("error")
+	if b.status != http.StatusForbidden || b.cookie("vhod-session") != "" {
+		t.Errorf("answered %d", b.status)
+	}
+}
+
 func TestCertificateOfAnotherPersonIsNotLinked(t *testing.T) {
 	h := newHouse(t)
 	c := h.centre()
@@ -364,6 +409,15 @@ func TestX11OfFiftyUsesOfOneChallengeOneWins(t *testing.T) {
 	requests := make([]*http.Request, 50)
 	for i := range requests {
 		requests[i] = b.form(signature)
+	}
+	var gathered sync.WaitGroup // all of them find the signature right before any goes on
+	gathered.Add(len(requests))
+	verify := h.verify
+	h.verify = func(message, content []byte, at time.Time) (*cms.Signer, error) {
+		signer, err := verify(message, content, at)
+		gathered.Done()
+		gathered.Wait()
+		return signer, err
 	}
 	var wait sync.WaitGroup
 	status := make([]int, len(requests))

@@ -177,11 +177,17 @@ func TestE03OnlyAChainToATrustedRootIsBelieved(t *testing.T) {
 	short := w.root.Sub(t, "Последний", now, func(c *x509.Certificate) { c.MaxPathLenZero = true })
 	below := short.Sub(t, "Лишний", now, nil)
 	narrow := w.root.Sub(t, "Ограниченный", now, func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"example.ru"} })
+	long := w.root.Sub(t, "Второй", now, nil)
+	path := []*cmstest.Authority{long}
+	for _, name := range []string{"Третий", "Четвёртый", "Пятый"} {
+		long = long.Sub(t, name, now, nil)
+		path = append(path, long)
+	}
 	critical := w.root.Sub(t, "Неведомый", now, func(c *x509.Certificate) {
 		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 3, 4}, Critical: true, Value: []byte{5, 0}}}
 	})
 	ended := w.root.Sub(t, "Прошлый", now, func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Hour) })
-	trust := w.trust(t, strangerSub, noSign, short, below, narrow, critical, ended)
+	trust := w.trust(t, strangerSub, noSign, short, below, narrow, critical, ended, path[0], path[1], path[2], path[3])
 	by := func(ca *cmstest.Authority, chain []*cmstest.Authority, change func(*x509.Certificate)) cmstest.Signature {
 		return cmstest.Signature{Signer: ca.Issue(t, person, now, change), Content: content, At: now, Chain: chain}
 	}
@@ -197,6 +203,7 @@ func TestE03OnlyAChainToATrustedRootIsBelieved(t *testing.T) {
 		{"issuer without the mark of an authority", by(noCA, only(noCA), nil), cms.Untrusted},
 		{"issuer that may not sign certificates", by(noSign, only(noSign), nil), cms.Untrusted},
 		{"path longer than allowed", by(below, []*cmstest.Authority{below, short}, nil), cms.Untrusted},
+		{"path of six", by(long, path, nil), cms.Untrusted},
 		{"name constraints", by(narrow, only(narrow), nil), cms.Untrusted},
 		{"unknown critical extension", by(critical, only(critical), nil), cms.Untrusted},
 		{"a person's certificate as an authority", by(w.person, []*cmstest.Authority{w.person, w.sub}, nil), cms.Untrusted},
@@ -206,6 +213,7 @@ func TestE03OnlyAChainToATrustedRootIsBelieved(t *testing.T) {
 		{"for enciphering", by(w.sub, only(w.sub), func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageKeyEncipherment }), cms.WrongUsage},
 		{"for servers", by(w.sub, only(w.sub), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), cms.WrongUsage},
 		{"an authority's own", cmstest.Signature{Signer: w.sub, Content: content, At: now}, cms.WrongUsage},
+		{"an authority's that may sign", by(w.sub, only(w.sub), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), cms.WrongUsage},
 		{"not qualified", by(w.sub, only(w.sub), func(c *x509.Certificate) { c.Policies = nil }), cms.NotQualified},
 	} {
 		t.Run(row.name, func(t *testing.T) { mustRefuse(t, trust, cmstest.Sign(t, row.s), row.want) })
@@ -214,15 +222,20 @@ func TestE03OnlyAChainToATrustedRootIsBelieved(t *testing.T) {
 
 func TestE03CrossSignedLoopsEndSoon(t *testing.T) {
 	w := newWorld(t)
+	stranger := cmstest.Root(t, "Петля", now)
+	stranger.Certificate.SubjectKeyId = []byte{1}
 	var loop []*cmstest.Authority
-	for range 15 { // one name and no key identifier to tell them apart: every one may be every other's issuer
-		loop = append(loop, cmstest.Root(t, "Петля", now))
+	for range 15 { // one name and one key identifier: every one may be every other's issuer, and has to be tried
+		loop = append(loop, stranger.Sub(t, "Петля", now, func(c *x509.Certificate) { c.SubjectKeyId = []byte{1} }))
 	}
 	s := cmstest.Signature{Signer: loop[0].Issue(t, person, now, nil), Content: content, At: now, Chain: loop}
 	message := cmstest.Sign(t, s)
 	trust := w.trust(t)
 	begun := time.Now()
-	mustRefuse(t, trust, message, cms.Untrusted)
+	_, err := trust.Verify(message, content, now)
+	if err == nil || !strings.Contains(err.Error(), "signatures to verify") {
+		t.Errorf("got %v, want an end of trying", err)
+	}
 	if took := time.Since(begun); took > 200*time.Millisecond {
 		t.Errorf("a loop took %s", took)
 	}
@@ -320,17 +333,18 @@ func TestE07MonstrousMessagesEndSoon(t *testing.T) {
 	w := newWorld(t)
 	trust := w.trust(t)
 	arcs := append([]byte{0x30, 0x83, 0x02, 0x00, 0x04, 0x06, 0x83, 0x02, 0x00, 0x00}, bytes.Repeat([]byte{0xff}, 0x20000)...)
+	mustRefuse(t, trust, make([]byte, cms.MaxMessage+1), cms.TooLarge)
 	for name, message := range map[string][]byte{
 		"nothing":            {},
 		"a byte":             {0x30},
 		"nested tags":        bytes.Repeat([]byte{0x30, 0x80}, 100_000),
+		"nested and closed":  append(bytes.Repeat([]byte{0x30, 0x80}, 60_000), make([]byte, 120_000)...),
 		"nested to the end":  append(bytes.Repeat([]byte{0x30, 0x80}, 30), make([]byte, 60)...),
 		"a hundred megabyte": {0x30, 0x84, 0x06, 0x00, 0x00, 0x00, 0x02, 0x01, 0x01},
 		"a length of eight":  {0x30, 0x88, 0, 0, 0, 0, 0, 0, 0, 1, 0},
 		"a negative length":  {0x30, 0x84, 0xff, 0xff, 0xff, 0xff},
 		"huge arcs":          arcs,
 		"bytes after it":     append(cmstest.Sign(t, w.right()), 0),
-		"one byte too many":  make([]byte, cms.MaxMessage+1),
 		"not a signature":    []byte("hello"),
 		"HTML":               []byte("<html><body>0</body></html>"),
 		"a lonely PEM":       []byte("-----BEGIN CMS-----\nAAAA"),

@@ -119,7 +119,10 @@ func TestSignatureOfTheSpecificationHolds(t *testing.T) {
 	zero := strings.Repeat("0", 64)
 	for name, wrong := range map[string]string{
 		"r before s": rfcR + rfcS, "s is zero": zero + rfcR, "r is zero": rfcS + zero, "both zero": zero + zero,
-		"s is the order": order + rfcR, "r is the order": rfcS + order, "short": rfcS, "long": rfcS + rfcR + "00", "empty": "",
+		"s is the order": order + rfcR,
+		// The same s modulo the order: one signature must not have two spellings.
+		"s and the order": "81456c64ba4642a1653c235a98a6024b0dd55e0fd94d9334581d1110008c91f3" + rfcR,
+		"r is the order":  rfcS + order, "short": rfcS, "long": rfcS + rfcR + "00", "empty": "",
 	} {
 		if key.Verify(e, fromHex(t, wrong)) {
 			t.Errorf("%s: verifies", name)
@@ -215,6 +218,13 @@ func signed(t testing.TB, algorithm, set string) (key *gost.PublicKey, message, 
 	return key, message, signature
 }
 
+// outsideSubgroup is a point of the curve TC26 256 A, whose cofactor is four, that the base point does not
+// generate; head256A stands before it in a SubjectPublicKeyInfo.
+const (
+	head256A        = "305e301706082a85030701010101300b06092a85030701020101010343000440"
+	outsideSubgroup = "080000000000000000000000000000000000000000000000000000000000000007fdadf25214b9a2553b35536820ff02586db76832822fe4b400a8c3be8135ed"
+)
+
 // head256 is a SubjectPublicKeyInfo of 256 bits on CryptoPro-A up to the point.
 const head256 = "3066301f06082a85030701010101301306072a85030202230106082a850307010102020343000440"
 
@@ -234,11 +244,14 @@ func TestMalformedKeysAreRefused(t *testing.T) {
 		{"off the curve", head256 + one + one, gost.ErrKey},
 		{"x beyond p", head256 + outside + hex.EncodeToString(baseY), gost.ErrKey},
 		{"y beyond p", head256 + one + outside, gost.ErrKey},
+		{"x and p", head256 + "98fd" + strings.Repeat("ff", 30) + hex.EncodeToString(baseY), gost.ErrKey},
+		{"outside of the subgroup", head256A + outsideSubgroup, gost.ErrKey},
 		{"zero", head256 + strings.Repeat("00", 64), gost.ErrKey},
 		{"the test curve", strings.Replace(good, "2a850302022301", "2a850302022300", 1), gost.ErrCurve},
 		{"an unknown curve", strings.Replace(good, "2a850302022301", "2a85030202230f", 1), gost.ErrCurve},
 		{"the digest of 512 bits", strings.Replace(good, "2a85030701010202", "2a85030701010203", 1), gost.ErrCurve},
 		{"the key of 512 bits", strings.Replace(good, "2a85030701010101", "2a85030701010102", 1), gost.ErrCurve},
+		{"the key and digest of 512 bits", strings.Replace(strings.Replace(good, "2a85030701010101", "2a85030701010102", 1), "2a85030701010202", "2a85030701010203", 1), gost.ErrCurve},
 		{"GOST R 34.10-2001", strings.Replace(good, "06082a85030701010101", "06082a85030202130101", 1), gost.ErrNotGOST},
 		{"trailing bytes", good + "00", gost.ErrKey},
 		{"cut short", good[:len(good)-2], gost.ErrKey},
