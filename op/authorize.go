@@ -53,6 +53,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.showRefusal(w, r, nil, refuse("invalid_request", "form.repeated", "the parameter "+name+" stands more than once"))
 		return
 	}
+	dropEmpty(form)
 	client := p.clients.client(r.Context(), form.Get("client_id"))
 	if client == nil {
 		b := refuse("invalid_client", "client.unknown", "no client has this client_id")

@@ -2,6 +2,7 @@ package op
 
 import (
 	"errors"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -96,7 +97,13 @@ func strictForm(r *http.Request) (url.Values, error) {
 	if name := repeated(r.PostForm); name != "" {
 		return nil, fault("invalid_request", "[form.repeated] the parameter %s stands more than once (RFC 6749 §3.1)", name)
 	}
+	dropEmpty(r.PostForm)
 	return r.PostForm, nil
+}
+
+// dropEmpty takes out parameters without a value: they are as if they were omitted (RFC 6749 §3.1, §3.2).
+func dropEmpty(form url.Values) {
+	maps.DeleteFunc(form, func(_ string, values []string) bool { return len(values) == 1 && values[0] == "" })
 }
 
 // repeated names a parameter that stands more than once. resource may (RFC 8707 §2).

@@ -298,6 +298,23 @@ func TestTrap9P42TheWireIsStrict(t *testing.T) {
 	}
 }
 
+func TestAParameterWithoutAValueIsAsIfItWereOmitted(t *testing.T) {
+	h := trapHouse(t)
+	code := h.authorize(codeRequest("web", "prompt", "")).back().Get("code")
+	ask := codeRequest("web")
+	for _, name := range []string{"prompt", "max_age", "claims", "request", "request_uri", "response_mode", "id_token_hint", "authorization_details"} {
+		ask.Set(name, "")
+	}
+	if got := h.authorize(ask).back().Get("code"); got == "" {
+		t.Error("an authorization request with empty parameters has no code")
+	}
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callback}, "code_verifier": {verifier},
+		"client_secret": {""}, "client_assertion": {""}, "client_assertion_type": {""}, "resource": {""}, "scope": {""}}
+	if got := h.post("/token", "web", form); got.status != http.StatusOK {
+		t.Errorf("%d %v", got.status, got.body)
+	}
+}
+
 func TestTrap9P40OtherOriginsGetNoCredentials(t *testing.T) {
 	h := trapHouse(t)
 	for path, open := range map[string]bool{"/token": true, "/userinfo": true, "/jwks": true, "/.well-known/openid-configuration": true,
