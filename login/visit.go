@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/op"
@@ -121,12 +122,21 @@ func (v *visit) page(d *Door, r *http.Request, name string, data any) templates.
 	if v.client != nil {
 		p.Service = &templates.Service{
 			Name:      inLang(v.client.Name, d.lang(r, v.attempt)),
-			LogoURI:   v.client.LogoURI,
+			LogoURI:   d.ownPicture(v.client.LogoURI),
 			CancelURL: at("/login/cancel", v.attempt),
 		}
 		p.FormAction = formAction(v.req.RedirectURI)
 	}
 	return p
+}
+
+// ownPicture returns the address of a picture of ours, and nothing for any other: a page of a flow loads nothing from elsewhere, where
+// it would tell who signs in (P16), and the pages' policy would refuse it.
+func (d *Door) ownPicture(address string) string {
+	if strings.HasPrefix(address, d.cfg.Issuer+"/") || strings.HasPrefix(address, "data:image/") {
+		return address
+	}
+	return ""
 }
 
 // formAction is the source that the page's Content-Security-Policy adds to form-action: Chromium

@@ -13,7 +13,8 @@ import (
 
 const (
 	clientRefresh = 2 * time.Second // how soon a change of a client is known to every node
-	clientMiss    = time.Second     // at most one look per second for unknown ids
+	clientMiss    = time.Second     // for unknown ids the store is asked, but no more than
+	clientMisses  = 50              // so often in that time: whoever makes up ids gets no further
 )
 
 // clientCache holds all clients in memory; a request never waits for the store to know a client.
@@ -23,8 +24,9 @@ type clientCache struct {
 	log   *slog.Logger
 	view  atomic.Pointer[clientView]
 
-	mu       sync.Mutex // held while an unknown client is looked for
-	lastMiss time.Time
+	mu     sync.Mutex // held while an unknown client is looked for
+	since  time.Time  // when the looks began to be counted
+	misses int
 }
 
 type clientView struct {
@@ -65,8 +67,8 @@ func (c *clientCache) refresh(ctx context.Context) error {
 	return c.load(ctx)
 }
 
-// client returns a client or nil. An unknown one may be new: the store is asked, at most once a second, and who comes
-// meanwhile waits for what it answers.
+// client returns a client or nil. An unknown one may be new, registered at another node a moment ago: the store is asked, within
+// limits, and who comes meanwhile waits for what it answers.
 func (c *clientCache) client(ctx context.Context, id string) *Client {
 	if found := c.view.Load().byID[id]; found != nil || id == "" {
 		return found
@@ -76,8 +78,11 @@ func (c *clientCache) client(ctx context.Context, id string) *Client {
 	if found := c.view.Load().byID[id]; found != nil {
 		return found
 	}
-	if now := c.now(); now.Sub(c.lastMiss) >= clientMiss || now.Before(c.lastMiss) {
-		c.lastMiss = now
+	if now := c.now(); now.Sub(c.since) >= clientMiss || now.Before(c.since) {
+		c.since, c.misses = now, 0
+	}
+	if c.misses < clientMisses {
+		c.misses++
 		if err := c.refresh(ctx); err != nil {
 			c.log.ErrorContext(ctx, "looking for an unknown client", "error", err)
 		}

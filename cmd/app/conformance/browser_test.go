@@ -22,19 +22,20 @@ type browser struct {
 	header http.Header
 	page   *html.Node
 	body   string
-	left   *url.URL      // where a redirect led away from the provider
-	shown  []string      // the pages that the person saw
-	denies bool          // on the page of consent
-	phone  string        // who sits before it
-	steps  []int         // the status of each answer to a post that sends the browser on
-	pages  []http.Header // of every answer
+	left   *url.URL          // where a redirect led away from the provider
+	shown  []string          // the pages that the person saw
+	texts  map[string]string // what stood on them last
+	denies bool              // on the page of consent
+	phone  string            // who sits before it
+	steps  []int             // the status of each answer to a post that sends the browser on
+	pages  []http.Header     // of every answer
 }
 
 func (p *provider) browser(t testing.TB) *browser {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	must(t, err)
-	b := &browser{t: t, op: p, phone: phone}
+	b := &browser{t: t, op: p, phone: phone, texts: map[string]string{}}
 	b.http = &http.Client{Jar: jar, Transport: &noting{p.transport(), b}, CheckRedirect: func(r *http.Request, _ []*http.Request) error {
 		if strings.HasPrefix(r.URL.String(), p.issuer+"/") {
 			return nil
@@ -100,6 +101,7 @@ func (b *browser) walk() {
 		}
 		page := b.name()
 		b.shown = append(b.shown, page)
+		b.texts[page] = b.body
 		switch page {
 		case "identify":
 			b.press("continue", "identifier", b.phone)

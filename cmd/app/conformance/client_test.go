@@ -22,6 +22,7 @@ type client struct {
 	auth   string // client_secret_basic, client_secret_post, private_key_jwt, none
 	secret string
 	key    crypto.Signer // of its assertions
+	kid    string        // the id when empty
 	alg    string
 	proof  *ecdsa.PrivateKey // of its DPoP proofs; nil: it sends none
 	par    bool
@@ -104,6 +105,14 @@ const verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 func s256(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// keyID names the key of its assertions.
+func (c *client) keyID() string {
+	if c.kid != "" {
+		return c.kid
+	}
+	return c.id
 }
 
 // request is a good authorization request with changes: pairs of a name and a value, an empty value removes.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/cmd/app"
+	"github.com/vhod-id/vhod/keys"
 	"github.com/vhod-id/vhod/storage/storagetest"
 )
 
@@ -42,12 +44,13 @@ type provider struct {
 	clock  *storagetest.Clock
 	ids    *identities
 	meta   map[string]any
+	rp     *site
 }
 
 // start opens nodes of the product on these stores (nil: the embedded ones) and fills in the person and the clients.
 func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 	t.Helper()
-	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t)}
+	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t), rp: newSite(t)}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.nodes[p.turn.Add(1)%uint64(len(p.nodes))].Handler().ServeHTTP(w, r)
 	}))
@@ -82,7 +85,10 @@ func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 // node opens one node of the product and lets it do its work beside the requests.
 func (p *provider) node(t *testing.T, dir string, stores func(*app.Config)) *app.App {
 	t.Helper()
-	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1}}
+	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1},
+		Keys: app.Rotation{Refresh: 50 * time.Millisecond}, Trust: []string{p.rp.authority},
+		Outbound:     app.Outbound{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Registration: []app.InitialToken{{Name: "suite", Token: keys.NewSecret(initialToken), Profile: "oidc-compat"}}}
 	if stores != nil {
 		stores(&cfg)
 	}

@@ -38,6 +38,9 @@ func plans() []struct {
 		{"Config OP (`oidcc-config-certification`)", "TestConf_config", configModules()},
 		{"Basic OP (`oidcc-basic-certification`)", "TestConf_basic", basicModules()},
 		{"Form Post OP (`oidcc-formpost-basic`): the same modules with `response_mode=form_post`", "TestConf_formpost", basicModules()},
+		{"Dynamic OP (`oidcc-dynamic-certification`), private_key_jwt, by an initial access token", "TestConf_dynamic", dynamicModules()},
+		{"3rd-party-initiated login OP (`oidcc-3rdparty-init-login-certification`)", "TestConf_thirdparty", thirdPartyModules()},
+		{"Back-channel logout OP (`oidcc-backchannel-rp-initiated-logout-certification`)", "TestConf_backchannel", backchannelModules()},
 		{"FAPI 2.0 Security Profile Final (`fapi2-security-profile-final-test-plan`), private_key_jwt with DPoP, OpenID Connect", "TestConf_fapi2", fapiModules()},
 		{"RP-initiated logout OP (`oidcc-rp-initiated-logout-certification`)", "TestConf_logout", logoutModules()},
 	}

@@ -133,7 +133,7 @@ func (r *run) send(c *client, endpoint string, form url.Values, spoil ...func(*c
 		x.form.Set("client_secret", c.secret)
 	case "private_key_jwt":
 		now := r.op.clock.Now()
-		x.assertion = &jwt{alg: c.alg, key: c.key, header: map[string]any{"kid": c.id}, claims: map[string]any{
+		x.assertion = &jwt{alg: c.alg, key: c.key, header: map[string]any{"kid": c.keyID()}, claims: map[string]any{
 			"iss": c.id, "sub": c.id, "aud": r.op.issuer, "jti": rand.Text(), "iat": now.Unix(), "exp": now.Unix() + 60}}
 	}
 	if c.proof != nil {
