@@ -21,7 +21,8 @@ import (
 // Config is what a Store needs. URL, Sealer and Now must be set.
 type Config struct {
 	// URL is sqlite:///path/file.db, or redis://user:password@host:port/db (rediss:// for TLS) with
-	// everything that go-redis understands and ?prefix=, the beginning of our keys ("vhod").
+	// everything that go-redis understands and ?prefix=, the beginning of our keys ("vhod"). A cluster is
+	// redis+cluster://host:port?addr=host2:port2.
 	URL    string
 	Sealer *keys.Sealer
 	Now    func() time.Time
@@ -80,10 +81,10 @@ func openEngine(ctx context.Context, cfg Config) (engine, error) {
 	switch scheme {
 	case "sqlite":
 		return openSQLite(ctx, cfg)
-	case "redis", "rediss":
+	case "redis", "rediss", "redis+cluster", "rediss+cluster":
 		return openRedis(ctx, cfg)
 	}
-	return nil, fmt.Errorf("ephemera live in sqlite://, redis:// or rediss://, not in %q", scheme)
+	return nil, fmt.Errorf("ephemera live in sqlite://, redis://, rediss://, redis+cluster:// or rediss+cluster://, not in %q", scheme)
 }
 
 // Put stores value until ttl from now, over any value before.

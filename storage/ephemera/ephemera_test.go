@@ -1,6 +1,7 @@
 package ephemera_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -20,6 +21,15 @@ func TestEphemeraOnSQLite(t *testing.T) {
 func TestEphemeraOnRedis(t *testing.T) {
 	storagetest.Ephemera(t, func(t testing.TB, now func() time.Time) account.Ephemera {
 		return open(t, storagetest.Redis(t), now)
+	})
+}
+
+func TestEphemeraOnARedisCluster(t *testing.T) {
+	url := storagetest.RedisCluster(t)
+	part := 0
+	storagetest.Ephemera(t, func(t testing.TB, now func() time.Time) account.Ephemera {
+		part++
+		return open(t, url+"-"+strconv.Itoa(part), now)
 	})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,7 +15,7 @@ import (
 // redisEngine keeps every key with a time to live. Once and count compare the times of the configured
 // clock within the key's value, in a script, so that each stays one round trip and at once.
 type redisEngine struct {
-	client *redis.Client
+	client redis.UniversalClient
 	prefix string
 }
 
@@ -46,23 +47,44 @@ func openRedis(ctx context.Context, cfg Config) (engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	options, err := redis.ParseURL(address)
+	client, at, err := newRedis(address)
 	if err != nil {
 		return nil, errors.New("the redis URL does not parse") // the parser's error may hold the password
 	}
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	options.ContextTimeoutEnabled = true
-	// A lost Redis is told at once: callers then limit by themselves, more strictly. One retry meets a
-	// connection that a failover closed; a verb that ran but was not answered errs on the safe side (a
-	// code is lost, a mark stands, a try is counted twice).
-	options.MaxRetries, options.DialerRetries = 1, 1
-	options.DialTimeout = dialTimeout
-	e := &redisEngine{client: redis.NewClient(options), prefix: prefix + ":"}
+	e := &redisEngine{client: client, prefix: prefix + ":"}
 	if err := e.ping(ctx); err != nil {
 		_ = e.client.Close()
-		return nil, fmt.Errorf("redis at %s: %w", options.Addr, err)
+		return nil, fmt.Errorf("redis at %s: %w", at, err)
 	}
 	return e, nil
+}
+
+// newRedis makes a client of one server, or of a cluster for the schemes redis+cluster and rediss+cluster; every verb keeps to
+// one key, so any slot will do.
+//
+// A lost Redis is told at once: callers then limit by themselves, more strictly. One retry meets a connection that a
+// failover closed; a verb that ran but was not answered errs on the safe side (a code is lost, a mark stands, a try is
+// counted twice).
+func newRedis(address string) (client redis.UniversalClient, at string, err error) {
+	const retries = 1
+	quiet := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	scheme, rest, _ := strings.Cut(address, "://")
+	if single, ok := strings.CutSuffix(scheme, "+cluster"); ok {
+		options, err := redis.ParseClusterURL(single + "://" + rest)
+		if err != nil {
+			return nil, "", err
+		}
+		options.MaintNotificationsConfig, options.ContextTimeoutEnabled, options.DialTimeout = quiet, true, dialTimeout
+		options.MaxRetries, options.DialerRetries = retries, retries
+		return redis.NewClusterClient(options), strings.Join(options.Addrs, ", "), nil
+	}
+	options, err := redis.ParseURL(address)
+	if err != nil {
+		return nil, "", err
+	}
+	options.MaintNotificationsConfig, options.ContextTimeoutEnabled, options.DialTimeout = quiet, true, dialTimeout
+	options.MaxRetries, options.DialerRetries = retries, retries
+	return redis.NewClient(options), options.Addr, nil
 }
 
 // splitPrefix takes our ?prefix= out of a Redis URL.
