@@ -247,3 +247,13 @@ func textOf(n *html.Node) string {
 	visit(n)
 	return out.String()
 }
+
+// markup is the page that is open, as it stands.
+func (b *browser) markup() string {
+	b.t.Helper()
+	var out strings.Builder
+	if err := html.Render(&out, b.page); err != nil {
+		b.t.Fatal(err)
+	}
+	return out.String()
+}

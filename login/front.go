@@ -100,18 +100,20 @@ func firstLang(locales []string) string {
 }
 
 // SignOut ends the browser's session and takes its cookie away.
-func (d *Door) SignOut(w http.ResponseWriter, r *http.Request) error {
+func (d *Door) SignOut(w http.ResponseWriter, r *http.Request) (op.EndedSession, error) {
+	var ended op.EndedSession
 	session, _, err := d.visitor(r)
 	if err != nil {
-		return err
+		return ended, err
 	}
 	if session != nil {
 		if err := d.cfg.Accounts.EndSession(r.Context(), session.AccountID, session.ID, d.origin(r)); err != nil {
-			return fmt.Errorf("ending a session: %w", err)
+			return ended, fmt.Errorf("ending a session: %w", err)
 		}
+		ended = op.EndedSession{Account: session.AccountID, ID: session.ID}
 	}
 	d.dropCookie(w, cookieSession)
-	return nil
+	return ended, nil
 }
 
 // signOutData is what the page logout asks.
@@ -135,12 +137,19 @@ func (d *Door) ConfirmSignOut(w http.ResponseWriter, r *http.Request, client *op
 	return d.cfg.Pages.Render(w, r, page)
 }
 
-// signedOutData is what the page signed-out says.
-type signedOutData struct{ ServiceName, ServiceURL string }
+// signedOutData is what the page signed-out says, and loads out of sight.
+type signedOutData struct {
+	Frames   []string
+	Continue string
+}
 
 // SignedOut shows the page after signing out.
-func (d *Door) SignedOut(w http.ResponseWriter, r *http.Request) error {
-	return d.cfg.Pages.Render(w, r, templates.Page{Name: "signed-out", Data: signedOutData{}})
+func (d *Door) SignedOut(w http.ResponseWriter, r *http.Request, bye op.Farewell) error {
+	page := templates.Page{Name: "signed-out", Data: signedOutData{bye.Frames, bye.Continue}}
+	for _, frame := range bye.Frames {
+		page.FrameSrc = append(page.FrameSrc, formAction(frame)...)
+	}
+	return d.cfg.Pages.Render(w, r, page)
 }
 
 func (d *Door) showSignOut(w http.ResponseWriter, r *http.Request) error {
@@ -149,14 +158,23 @@ func (d *Door) showSignOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if session == nil {
-		return d.SignedOut(w, r)
+		return d.SignedOut(w, r, op.Farewell{})
 	}
 	return d.cfg.Pages.Render(w, r, templates.Page{Name: "sign-out", Data: signOutData{Action: "/logout"}})
 }
 
+// takeSignOut signs out. Where services hear of it by the browser, the answer is the page that loads them; a reload finds nobody signed in.
 func (d *Door) takeSignOut(w http.ResponseWriter, r *http.Request) error {
-	if err := d.SignOut(w, r); err != nil {
+	ended, err := d.SignOut(w, r)
+	if err != nil {
 		return err
+	}
+	frames, err := d.cfg.Provider().Farewells(r.Context(), ended)
+	if err != nil {
+		return err
+	}
+	if len(frames) > 0 {
+		return d.SignedOut(w, r, op.Farewell{Frames: frames})
 	}
 	return seeOther(w, r, "/logout")
 }

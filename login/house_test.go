@@ -298,6 +298,13 @@ func (p *provider) Asked(_ context.Context, id account.ID) ([]op.Asking, error) 
 	return out, nil
 }
 
+func (p *provider) Farewells(_ context.Context, ended op.EndedSession) ([]string, error) {
+	if ended.ID == "" || p.client.FrontchannelLogoutURI == "" {
+		return nil, nil
+	}
+	return []string{p.client.FrontchannelLogoutURI + "?sid=" + ended.ID}, nil
+}
+
 func (p *provider) Hush(_ context.Context, _ account.ID, client string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -407,3 +407,21 @@ func TestStyleAndScriptAreServed(t *testing.T) {
 	h.browser().open("/help").on("help")
 	h.browser().open("/").on("identify")
 }
+
+func TestSigningOutLoadsServicesInFramesThatThePolicyNames(t *testing.T) {
+	h := newHouse(t)
+	h.provider.client.FrontchannelLogoutURI = "https://shop.example/gone"
+	h.person("+79120000018")
+	b := h.signIn("+79120000018")
+	b.open("/logout").on("sign-out").fill("continue").on("signed-out")
+	if !strings.Contains(b.markup(), `<iframe src="https://shop.example/gone?sid=`) {
+		t.Errorf("no frame: %s", b.markup())
+	}
+	if policy := b.head.Get("Content-Security-Policy"); !strings.Contains(policy, "; frame-src https://shop.example; ") {
+		t.Errorf("the policy: %s", policy)
+	}
+	b.open("/logout").on("signed-out")
+	if strings.Contains(b.markup(), "iframe") || strings.Contains(b.head.Get("Content-Security-Policy"), "frame-src") {
+		t.Error("a frame without a session that ended")
+	}
+}

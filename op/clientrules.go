@@ -35,8 +35,16 @@ func (c *Client) Check() error {
 	if err := checkRedirectURI(c.NotifyURI, false); err != nil && c.NotifyURI != "" {
 		wrong("backchannel_client_notification_endpoint: %w", err)
 	}
+	for _, uri := range c.PostLogoutRedirectURIs {
+		if err := checkRedirectURI(uri, c.Native); err != nil {
+			wrong("post_logout_redirect_uris: %w", err)
+		}
+	}
 	if err := checkRedirectURI(c.BackchannelLogoutURI, false); err != nil && c.BackchannelLogoutURI != "" {
 		wrong("backchannel_logout_uri: %w", err)
+	}
+	if err := c.checkFrontchannel(); err != nil {
+		problems = append(problems, err)
 	}
 	if slices.Contains(c.GrantTypes, "authorization_code") && len(c.RedirectURIs) == 0 {
 		wrong("redirect_uris: at least one for the grant authorization_code")

@@ -56,6 +56,8 @@ func (p *Provider) prepareDiscovery() error {
 		"ui_locales_supported":                             []string{"ru", "en"},
 		"backchannel_logout_supported":                     true,
 		"backchannel_logout_session_supported":             true,
+		"frontchannel_logout_supported":                    true,
+		"frontchannel_logout_session_supported":            true,
 		"display_values_supported":                         []string{"page"},
 	}
 	p.mutualMetadata(meta)

@@ -72,15 +72,19 @@ func (d *porter) Enter(_ http.ResponseWriter, _ *http.Request, _ *op.Client, req
 	return "/login?request=" + req.ID, nil
 }
 
-func (d *porter) SignOut(http.ResponseWriter, *http.Request) error { return nil }
+func (d *porter) SignOut(http.ResponseWriter, *http.Request) (op.EndedSession, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return op.EndedSession{Account: d.auth.AccountID, ID: d.auth.SessionID}, nil
+}
 
 func (d *porter) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, _ *op.Client, _ map[string]string) error {
 	_, err := io.WriteString(w, "confirm")
 	return err
 }
 
-func (d *porter) SignedOut(w http.ResponseWriter, _ *http.Request) error {
-	_, err := io.WriteString(w, "signed out")
+func (d *porter) SignedOut(w http.ResponseWriter, _ *http.Request, bye op.Farewell) error {
+	_, err := io.WriteString(w, strings.Join(append(bye.Frames, "signed out", bye.Continue), " "))
 	return err
 }
 

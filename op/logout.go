@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/vhod-id/vhod/account"
 )
@@ -50,17 +51,31 @@ func (p *Provider) serveSignOut(w http.ResponseWriter, r *http.Request) error {
 	if !sure {
 		return p.cfg.Front().ConfirmSignOut(w, r, ask.client, keptFields(form))
 	}
-	if err := p.cfg.Front().SignOut(w, r); err != nil {
-		return err
-	}
-	if ask.redirect == "" {
-		return p.cfg.Front().SignedOut(w, r)
-	}
-	to, err := withQuery(ask.redirect, ask.state)
+	ended, err := p.cfg.Front().SignOut(w, r)
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	return p.farewell(w, r, ask, ended)
+}
+
+// farewell leads the browser on: straight to where the client wants it, or over our page, when services hear of the end by
+// the browser or nobody says where to go.
+func (p *Provider) farewell(w http.ResponseWriter, r *http.Request, ask signOut, ended EndedSession) error {
+	var bye Farewell
+	var err error
+	if bye.Frames, err = p.Farewells(r.Context(), ended); err != nil {
+		return err
+	}
+	if ask.redirect != "" {
+		if bye.Continue, err = withQuery(ask.redirect, ask.state); err != nil {
+			return err
+		}
+	}
+	app := bye.Continue != "" && !strings.HasPrefix(bye.Continue, "http") // a page may not link into an app
+	if bye.Continue == "" || len(bye.Frames) > 0 && !app {
+		return p.cfg.Front().SignedOut(w, r, bye)
+	}
+	http.Redirect(w, r, bye.Continue, http.StatusSeeOther)
 	return nil
 }
 

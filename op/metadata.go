@@ -45,6 +45,8 @@ type clientMetadata struct {
 	RequireDPoP            bool            `json:"dpop_bound_access_tokens,omitempty"`
 	BackchannelLogoutURI   string          `json:"backchannel_logout_uri,omitempty"`
 	BackchannelSession     bool            `json:"backchannel_logout_session_required,omitempty"`
+	FrontchannelLogoutURI  string          `json:"frontchannel_logout_uri,omitempty"`
+	FrontchannelSession    bool            `json:"frontchannel_logout_session_required,omitempty"` // every frame has iss and sid
 	CertificateDN          string          `json:"tls_client_auth_subject_dn,omitempty"`
 	CertificateDNS         string          `json:"tls_client_auth_san_dns,omitempty"`
 	CertificateURI         string          `json:"tls_client_auth_san_uri,omitempty"`
@@ -84,7 +86,7 @@ func (m clientMetadata) withinBounds() error {
 	for name, values := range map[string][]string{
 		"redirect_uris": m.RedirectURIs, "post_logout_redirect_uris": m.PostLogoutRedirectURIs, "contacts": m.Contacts, "response_types": m.ResponseTypes,
 		"grant_types": m.GrantTypes, "default_acr_values": m.DefaultACR,
-		"of other members": {m.ClientName, m.ClientURI, m.LogoURI, m.PolicyURI, m.TermsURI, m.JWKSURI, m.SectorURI, m.InitiateLoginURI, m.SoftwareID, m.SoftwareVersion, m.BackchannelLogoutURI,
+		"of other members": {m.ClientName, m.ClientURI, m.LogoURI, m.PolicyURI, m.TermsURI, m.JWKSURI, m.SectorURI, m.InitiateLoginURI, m.SoftwareID, m.SoftwareVersion, m.BackchannelLogoutURI, m.FrontchannelLogoutURI,
 			m.CertificateDN, m.CertificateDNS, m.CertificateURI, m.CertificateIP, m.CertificateEmail},
 	} {
 		if len(values) > maxRegistered || slices.ContainsFunc(values, func(v string) bool { return len(v) > maxMember }) {
@@ -136,6 +138,7 @@ func (p *Provider) fill(ctx context.Context, c *Client, m clientMetadata, scopes
 	c.SubjectType = m.SubjectType
 	c.RequirePAR, c.RequireDPoP = m.RequirePAR, m.RequireDPoP
 	c.BackchannelLogoutURI, c.BackchannelSession = m.BackchannelLogoutURI, m.BackchannelSession
+	c.FrontchannelLogoutURI = m.FrontchannelLogoutURI
 	c.DefaultACR, c.DefaultMaxAge = m.DefaultACR, nil
 	if m.DefaultMaxAge != nil {
 		age := time.Duration(*m.DefaultMaxAge) * time.Second
@@ -235,7 +238,8 @@ func metadataOf(c *Client) clientMetadata {
 		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,
 		DefaultACR: c.DefaultACR, InitiateLoginURI: c.Registration.InitiateLoginURI, Scope: strings.Join(c.Scopes, " "), SoftwareID: c.Registration.SoftwareID,
 		SoftwareVersion: c.Registration.SoftwareVersion, RequirePAR: c.RequirePAR, RequireDPoP: c.RequireDPoP, BackchannelLogoutURI: c.BackchannelLogoutURI,
-		BackchannelSession: c.BackchannelSession, CertificateDN: c.Certificate.DN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
+		BackchannelSession: c.BackchannelSession, FrontchannelLogoutURI: c.FrontchannelLogoutURI,
+		FrontchannelSession: c.FrontchannelLogoutURI != "", CertificateDN: c.Certificate.DN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
 		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound,
 	}
 	if !slices.Contains(c.GrantTypes, grantCode) {

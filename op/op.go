@@ -60,6 +60,7 @@ type Client struct {
 	NotifyURI              string             // hears that a person answered (CIBA ping); empty: the client polls
 	BackchannelLogoutURI   string             // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
 	BackchannelSession     bool               // wants every session named (backchannel_logout_session_required)
+	FrontchannelLogoutURI  string             // loaded in a frame when a session ends (OpenID Connect Front-Channel Logout 1.0 §2)
 	AuthAlg                string             // the one algorithm of its assertions; empty: any that its profile allows
 	UserInfoAlg            string             // userinfo is a JWT signed so; JSON when empty
 	DefaultMaxAge          *time.Duration     // when a request has no max_age
@@ -151,13 +152,13 @@ type Front interface {
 	// Enter opens an attempt bound to this browser for the stored request and returns the local URL
 	// that the browser goes to.
 	Enter(w http.ResponseWriter, r *http.Request, client *Client, req *AuthRequest) (string, error)
-	// SignOut ends the browser's session (after a valid hint, or the person's confirmation).
-	SignOut(w http.ResponseWriter, r *http.Request) error
+	// SignOut ends the browser's session (after a valid hint, or the person's confirmation) and says which it was.
+	SignOut(w http.ResponseWriter, r *http.Request) (EndedSession, error)
 	// ConfirmSignOut shows the page that asks whether to sign out; its form posts back the given
 	// fields to /end_session with confirm=yes. client may be nil.
 	ConfirmSignOut(w http.ResponseWriter, r *http.Request, client *Client, fields map[string]string) error
-	// SignedOut shows the page after signing out without a redirect.
-	SignedOut(w http.ResponseWriter, r *http.Request) error
+	// SignedOut shows the page after signing out, when there is no redirect or something to load before it.
+	SignedOut(w http.ResponseWriter, r *http.Request, bye Farewell) error
 	// Error shows the error page: one sentence for the citizen, the diagnosis for the developer.
 	Error(w http.ResponseWriter, r *http.Request, status int, d Diagnosis)
 }
@@ -213,6 +214,8 @@ type Interaction interface {
 	Met(req *AuthRequest, auth Authentication) bool
 	// Approve spends the request and makes the response with a code.
 	Approve(ctx context.Context, id string, auth Authentication) (Response, error)
+	// Farewells returns the addresses that the browser loads out of sight after this session ended.
+	Farewells(ctx context.Context, ended EndedSession) ([]string, error)
 	// Deny spends the request and makes an error response: access_denied, login_required, …
 	Deny(ctx context.Context, id, code, description string) (Response, error)
 }

@@ -46,14 +46,17 @@ func (f *front) Enter(_ http.ResponseWriter, _ *http.Request, _ *op.Client, req 
 	return "/login?attempt=1", nil
 }
 
-func (f *front) SignOut(http.ResponseWriter, *http.Request) error { f.auth = nil; return nil }
+func (f *front) SignOut(http.ResponseWriter, *http.Request) (op.EndedSession, error) {
+	f.auth = nil
+	return op.EndedSession{}, nil
+}
 
 func (f *front) ConfirmSignOut(w http.ResponseWriter, _ *http.Request, _ *op.Client, _ map[string]string) error {
 	_, err := io.WriteString(w, "sign out?")
 	return err
 }
 
-func (f *front) SignedOut(w http.ResponseWriter, _ *http.Request) error {
+func (f *front) SignedOut(w http.ResponseWriter, _ *http.Request, _ op.Farewell) error {
 	_, err := io.WriteString(w, "signed out")
 	return err
 }

@@ -51,6 +51,7 @@ type Page struct {
 	Refresh    int            // seconds until the page asks again by itself (meta refresh), 0: never
 	Section    string         // active entry of the cabinet's menu; empty outside
 	FormAction []string       // origins to which this page's forms lead by a redirect, for the CSP
+	FrameSrc   []string       // origins that this page loads in frames, for the CSP; none when empty
 	Data       any            // the page's own struct
 }
 
@@ -204,7 +205,7 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	if err := page.ExecuteTemplate(buf, "layout.html", view); err != nil {
 		return fmt.Errorf("rendering page %s: %w", p.Name, err)
 	}
-	headers(w.Header(), lang, p.FormAction)
+	headers(w.Header(), lang, p)
 	if p.Status != 0 {
 		w.WriteHeader(p.Status)
 	}
@@ -213,12 +214,16 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 }
 
 // headers sets what keeps a page to itself: nothing from elsewhere runs in it, frames it or learns its address.
-func headers(h http.Header, lang string, formAction []string) {
+func headers(h http.Header, lang string, p Page) {
+	frames := ""
+	if origins := sources(p.FrameSrc); origins != "" {
+		frames = "frame-src" + origins + "; "
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", lang)
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "+
-		"connect-src 'self'; form-action 'self'"+formActions(formAction)+"; frame-ancestors 'none'; base-uri 'none'")
+		"connect-src 'self'; "+frames+"form-action 'self'"+sources(p.FormAction)+"; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
@@ -228,8 +233,8 @@ func headers(h http.Header, lang string, formAction []string) {
 	h.Add("Vary", "Accept-Language, Cookie")
 }
 
-// formActions lists further origins, without what could end the directive.
-func formActions(origins []string) string {
+// sources lists origins, without what could end the directive.
+func sources(origins []string) string {
 	var out strings.Builder
 	for _, o := range origins {
 		if o != "" && !strings.ContainsAny(o, " ;,'\"\r\n") {

@@ -75,3 +75,10 @@ for (const button of document.querySelectorAll('[data-print]')) {
 	button.hidden = false
 	button.addEventListener('click', () => print())
 }
+
+// After signing out: go on as soon as the services have heard of it, or have had their time.
+const onward = document.querySelector('a[data-onward]')
+if (onward) {
+	const heard = [...document.querySelectorAll('iframe[data-farewell]')].map((frame) => new Promise((done) => { frame.addEventListener('load', done) }))
+	Promise.race([Promise.all(heard), new Promise((done) => { setTimeout(done, 2000) })]).then(() => { location.assign(onward.href) })
+}
