@@ -62,7 +62,7 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 	}
 	ctx := r.Context()
 	handle, req := p.newRemote(r, client, RemoteCall, form.Get("dpop_jkt"), life)
-	for _, check := range []func(*Client, *AuthRequest, url.Values) error{checkScopes, p.checkClaims} {
+	for _, check := range []func(*Client, *AuthRequest, url.Values) error{checkScopes, p.checkClaims, checkResource} {
 		if err := check(client, req, form); err != nil {
 			return onWire(err)
 		}

@@ -39,7 +39,7 @@ func (p *Provider) device(w http.ResponseWriter, r *http.Request, form url.Value
 	}
 	ctx := r.Context()
 	code, req := p.newRemote(r, client, RemoteDevice, form.Get("dpop_jkt"), deviceLife)
-	for _, check := range []func(*Client, *AuthRequest, url.Values) error{checkScopes, p.checkClaims} {
+	for _, check := range []func(*Client, *AuthRequest, url.Values) error{checkScopes, p.checkClaims, checkResource} {
 		if err := check(client, req, form); err != nil {
 			return onWire(err)
 		}

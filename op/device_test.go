@@ -231,16 +231,34 @@ func TestADeviceCodeIsRefusedToWhomItWasNotIssued(t *testing.T) {
 	}
 }
 
+func TestADeviceSaysWhatItsTokensAreFor(t *testing.T) {
+	h := deviceRig(t)
+	tv := op.Client{ID: "listening-tv", Profile: op.ProfileOIDC, Auth: []string{op.AuthNone}, GrantTypes: []string{deviceGrant},
+		Scopes: []string{"openid", "email"}, Audience: []string{clinic, archive}}
+	must(t, h.records.PutClient(t.Context(), tv))
+	must(t, h.accounts.GrantTo(t.Context(), h.person.ID, account.Grant{ClientID: tv.ID, Scopes: tv.Scopes}, account.Origin{}))
+	h.clock.Advance(2 * time.Second) // unknown clients are looked for once a second
+	h.door.auth.Time = h.clock.Now()
+	_, answer := h.send("/device_authorization", url.Values{"client_id": {tv.ID}, "scope": {"openid email"}, "resource": {clinic}})
+	_, err := h.provider.Approve(t.Context(), h.typed(str(answer["user_code"])), *h.door.auth)
+	must(t, err)
+	status, tokens := h.poll(tv.ID, answer)
+	if aud := asJSON(t, payload(t, str(tokens["access_token"]))["aud"]); status != http.StatusOK || aud != asJSON(t, []string{issuer, clinic}) {
+		t.Errorf("%d %s", status, aud)
+	}
+}
+
 func TestADeviceAsksOnlyWhatItsClientMay(t *testing.T) {
 	h := deviceRig(t)
 	for name, row := range map[string]struct {
 		form url.Values
 		want string
 	}{
-		"no client":         {url.Values{"scope": {"openid"}}, "invalid_client"},
-		"not this grant":    {url.Values{"client_id": {"spa"}, "scope": {"openid"}}, "unauthorized_client"},
-		"a scope of others": {url.Values{"client_id": {"tv"}, "scope": {"openid snils"}}, "invalid_scope"},
-		"no scope":          {url.Values{"client_id": {"tv"}}, "invalid_scope"},
+		"no client":            {url.Values{"scope": {"openid"}}, "invalid_client"},
+		"not this grant":       {url.Values{"client_id": {"spa"}, "scope": {"openid"}}, "unauthorized_client"},
+		"a scope of others":    {url.Values{"client_id": {"tv"}, "scope": {"openid snils"}}, "invalid_scope"},
+		"no scope":             {url.Values{"client_id": {"tv"}}, "invalid_scope"},
+		"a resource of others": {url.Values{"client_id": {"tv"}, "scope": {"openid"}, "resource": {archive}}, "invalid_target"},
 		"an acr out of nowhere": {url.Values{"client_id": {"tv"}, "scope": {"openid"},
 			"claims": {`{"id_token":{"acr":{"essential":true,"value":"gold"}}}`}}, "unmet_authentication_requirements"},
 	} {

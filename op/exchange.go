@@ -50,7 +50,7 @@ func (p *Provider) exchange(r *http.Request, client *Client, form url.Values, jk
 		return nil, err
 	}
 	if subject.Confirm != nil && jkt == "" {
-		return nil, badProof("proof.missing", "the subject token is bound to a key, so the new one has to be: send the header DPoP")
+		return nil, badProof("proof.missing", "the subject token is bound to a key, so the new one has to be: send the header DPoP, or show a certificate")
 	}
 	scopes, err := p.narrowedFor(client, subject, form.Get("scope"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/vhod-id/vhod/account"
@@ -109,7 +110,7 @@ func (p *Provider) allowRemote(ctx context.Context, client *Client, req *AuthReq
 		return Response{}, fmt.Errorf("journalling an approval: %w", err)
 	}
 	return p.decide(ctx, req, decision{Granted: codeValue{
-		ClientID: client.ID, Scopes: req.Scopes, Claims: req.Claims, JKT: req.DPoPJKT, Auth: auth,
+		ClientID: client.ID, Scopes: req.Scopes, Claims: req.Claims, Resources: req.Resources, JKT: req.DPoPJKT, Auth: auth,
 	}})
 }
 
@@ -132,7 +133,11 @@ func (p *Provider) decide(ctx context.Context, req *AuthRequest, d decision) (Re
 
 // collect answers a poll (RFC 8628 §3.4, CIBA §10.1). The decision is taken at once, so of many polls one gets the tokens; a
 // handle that comes again after that ends what came of it.
-func (p *Provider) collect(r *http.Request, client *Client, kind RemoteKind, handle, jkt string) (*tokenResponse, error) {
+func (p *Provider) collect(r *http.Request, client *Client, kind RemoteKind, form url.Values, jkt string) (*tokenResponse, error) {
+	handle := form.Get("device_code")
+	if kind == RemoteCall {
+		handle = form.Get("auth_req_id")
+	}
 	ctx, hash := r.Context(), keys.Hash(handle)
 	if len(handle) != len(keys.RandomHandle()) {
 		return nil, fault("invalid_grant", "[poll.unknown] device_code or auth_req_id is not one of ours")
@@ -176,7 +181,11 @@ func (p *Provider) collect(r *http.Request, client *Client, kind RemoteKind, han
 	if d.Refused != "" {
 		return nil, fault(d.Refused, "[poll.refused] the person refused, or could not show what the service asks")
 	}
-	return p.redeem(ctx, client, redemption{handle, d.Granted, jkt, nil})
+	resources, err := target(client, d.Granted.Resources, form)
+	if err != nil {
+		return nil, err
+	}
+	return p.redeem(ctx, client, redemption{handle, d.Granted, jkt, resources})
 }
 
 // notYet says that nobody has answered yet, and slows down a client that asks too often: each time by five seconds more,

@@ -59,9 +59,9 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request, form url.Values
 	case grantRefresh:
 		response, err = p.refresh(r, client, form, jkt)
 	case grantDevice:
-		response, err = p.collect(r, client, RemoteDevice, form.Get("device_code"), jkt)
+		response, err = p.collect(r, client, RemoteDevice, form, jkt)
 	case grantCIBA:
-		response, err = p.collect(r, client, RemoteCall, form.Get("auth_req_id"), jkt)
+		response, err = p.collect(r, client, RemoteCall, form, jkt)
 	case grantExchange:
 		response, err = p.exchange(r, client, form, jkt)
 	case grantClient:
