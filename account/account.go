@@ -57,6 +57,8 @@ type Account struct {
 	Password credential.Password
 	TOTP     []credential.TOTP
 	Passkeys []credential.Passkey
+	// Devices are browsers in which no second factor is asked where little is at stake.
+	Devices []Device
 	// PasskeyOfferedAt is when the person last said that they want none.
 	PasskeyOfferedAt time.Time
 	Backup           credential.BackupSet

@@ -18,8 +18,10 @@ const maxTOTP = 5
 // spare key, not a factor.
 func (a *Account) HasSecondFactor() bool { return len(a.TOTP) > 0 || len(a.Passkeys) > 0 }
 
-// dropSpares forgets the backup codes when the last factor that they stood in for is gone.
+// dropSpares forgets what stood in for a factor that was removed: remembered devices and, when it was the last one,
+// the backup codes.
 func (a *Account) dropSpares() {
+	a.Devices = nil // the factor that was shown in them may be the one that is gone
 	if !a.HasSecondFactor() {
 		a.Backup = credential.BackupSet{}
 	}

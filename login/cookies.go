@@ -13,9 +13,13 @@ import (
 const (
 	cookieSession = "vhod-session" // the sign-on session
 	cookieFlow    = "vhod-flow"    // binds attempts to the browser
+	cookieDevice  = "vhod-device"  // a browser that its person asked to be remembered
 	cookieLang    = "vhod-lang"
 	cookieTheme   = "vhod-theme"
 )
+
+// deviceLife is how long a remembered browser keeps its cookie; the account may forget it earlier.
+const deviceLife = 30 * 24 * time.Hour
 
 // choiceLife is how long the language and the theme are remembered.
 const choiceLife = 365 * 24 * time.Hour

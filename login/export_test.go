@@ -2,12 +2,13 @@ package login
 
 // What the table of next needs to be written from outside.
 type (
-	Attempt  = attempt
-	Policy   = policy
-	Step     = step
-	SignUp   = signUp
-	Recovery = recovery
-	Outcome  = outcome
+	Attempt       = attempt
+	Policy        = policy
+	Step          = step
+	SignUp        = signUp
+	Recovery      = recovery
+	Outcome       = outcome
+	Circumstances = circumstances
 )
 
 const (
@@ -17,7 +18,9 @@ const (
 )
 
 var (
-	Next      = next
-	PolicyOf  = policyOf
-	LocalPath = localPath
+	Next       = next
+	PolicyOf   = policyOf
+	LocalPath  = localPath
+	SecondsFor = secondsFor
+	SecondsOf  = secondsOf
 )

@@ -3,9 +3,11 @@ package login
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
 )
 
 // secondData is what the pages totp and backup show.
@@ -13,7 +15,8 @@ type secondData struct {
 	Attempt   string
 	Apps      []string // names of the person's authenticator apps
 	OtherWays []otherWay
-	Left      int // backup codes still unused
+	Remember  bool // the browser may be remembered
+	Left      int  // backup codes still unused
 }
 
 func (d *Door) showTOTP(w http.ResponseWriter, r *http.Request) error {
@@ -40,7 +43,7 @@ func (d *Door) renderSecond(w http.ResponseWriter, r *http.Request, v *visit, na
 	for _, app := range v.person.TOTP {
 		data.Apps = append(data.Apps, app.Name)
 	}
-	data.OtherWays = v.otherWays(account.Method(name))
+	data.OtherWays, data.Remember = v.otherWays(account.Method(name)), mayRemember(v) && name != "backup"
 	return d.renderForm(w, r, v.attempt, v.page(d, r, name, data), err)
 }
 
@@ -79,5 +82,26 @@ func (d *Door) takeSecond(w http.ResponseWriter, r *http.Request, name string, m
 		return d.renderSecond(w, r, v, name, err)
 	}
 	v.attempt.prove(v.person.ID, m, d.cfg.Now())
+	if err := d.remember(w, r, v); err != nil {
+		return err
+	}
 	return d.advance(w, r, v)
+}
+
+// mayRemember reports whether the person may ask to remember this browser: in their own sign-in, at their own computer.
+func mayRemember(v *visit) bool {
+	return v.attempt.Kind == kindSignIn && !v.attempt.Shared && !v.policy.Remembered
+}
+
+// remember remembers the browser in which a second factor was just shown, when the person asked for it.
+func (d *Door) remember(w http.ResponseWriter, r *http.Request, v *visit) error {
+	if r.PostFormValue("remember") == "" || !mayRemember(v) {
+		return nil
+	}
+	cookie := keys.RandomHandle()
+	if err := d.cfg.Accounts.RememberDevice(r.Context(), v.person.ID, cookie, d.origin(r)); err != nil {
+		return fmt.Errorf("remembering a browser: %w", err)
+	}
+	d.setCookie(w, cookieDevice, cookie, deviceLife)
+	return nil
 }

@@ -22,7 +22,7 @@ func (d *Door) Decide(r *http.Request, client *op.Client, req *op.AuthRequest) (
 		return nil, op.NeedLogin, nil
 	}
 	a := &attempt{Kind: kindSignIn, CreatedAt: d.cfg.Now()}
-	v := &visit{attempt: a, session: session, person: person, req: req, client: client}
+	v := &visit{attempt: a, session: session, person: person, req: req, client: client, device: d.cookie(r, cookieDevice)}
 	v.policy = d.policyFor(v)
 	auth := authentication(session, person)
 	switch v.next() {
@@ -55,7 +55,7 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, 
 	}
 	a.Request, a.Hint = req.ID, req.LoginHint
 	a.Lang = firstLang(req.UILocales)
-	v := &visit{attempt: a, req: req, client: client}
+	v := &visit{attempt: a, req: req, client: client, device: d.cookie(r, cookieDevice)}
 	var err error
 	if v.session, v.person, err = d.visitor(r); err != nil {
 		return "", err

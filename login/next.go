@@ -39,18 +39,19 @@ const (
 
 // policy is what the request, or the door itself, asks of this sign-in.
 type policy struct {
-	Now       time.Time
-	Level     account.Level    // least level; zero: any
-	Strength  account.Strength // least strength; zero: any
-	Essential bool             // nothing less will do (essential acr, OpenID Connect Core §5.5.1.1)
-	Since     time.Time        // proofs must be as young as this; zero: any of the session
-	Choose    bool             // the person must say which account (prompt=select_account)
-	Consent   bool             // the service has to be allowed first
-	Anew      bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
-	Device    bool             // a device asks, and the person has to say that it is theirs
-	Passkeys  bool             // this site can have passkeys
-	Sign      bool             // electronic signatures are taken here
-	Other     bool             // the session is of another person than the service asks for (id_token_hint)
+	Now        time.Time
+	Level      account.Level    // least level; zero: any
+	Strength   account.Strength // least strength; zero: any
+	Essential  bool             // nothing less will do (essential acr, OpenID Connect Core §5.5.1.1)
+	Since      time.Time        // proofs must be as young as this; zero: any of the session
+	Choose     bool             // the person must say which account (prompt=select_account)
+	Consent    bool             // the service has to be allowed first
+	Anew       bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
+	Device     bool             // a device asks, and the person has to say that it is theirs
+	Remembered bool             // in this browser no second factor is asked where little is at stake
+	Passkeys   bool             // this site can have passkeys
+	Sign       bool             // electronic signatures are taken here
+	Other      bool             // the session is of another person than the service asks for (id_token_hint)
 }
 
 // next says what follows. It is pure: the pages change the attempt, and only next knows their order.

@@ -142,6 +142,13 @@ func TestNextSaysWhatFollows(t *testing.T) {
 		{"essential phr, none made", later(signIn(login.Attempt{})), withApp(), session(noon, pwd, totp), login.Policy{Strength: account.PhishingResistant, Essential: true, Passkeys: true}, "unreachable"},
 		{"essential phr, proven", signIn(login.Attempt{}), withPasskey(), session(noon, passkey), login.Policy{Strength: account.PhishingResistant, Essential: true}, "done"},
 
+		{"a remembered browser", proven(noon, pwd), withApp(), nil, login.Policy{Remembered: true}, "open"},
+		{"a session of a remembered browser", signIn(login.Attempt{}), withApp(), session(hourAgo, pwd), login.Policy{Remembered: true}, "done"},
+		{"a remembered browser, 2fa asked", signIn(login.Attempt{}), withApp(), session(hourAgo, pwd), login.Policy{Remembered: true, Strength: account.TwoFactor}, "second"},
+		{"a remembered browser, verified asked", signIn(login.Attempt{}), withApp(), session(hourAgo, pwd), login.Policy{Remembered: true, Level: account.Verified}, "second"},
+		{"a remembered browser, fresh proofs asked", proven(noon, pwd), withApp(), session(hourAgo, pwd), login.Policy{Remembered: true, Since: noon}, "second"},
+		{"a remembered browser lets a device in", signIn(login.Attempt{OwnDevice: true}), withApp(), session(hourAgo, pwd), login.Policy{Remembered: true, Device: true}, "second"},
+
 		{"the level is too low", signIn(login.Attempt{}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "raise"},
 		{"the level is too low, later", signIn(login.Attempt{SkipLevel: true}), simple(), session(noon, pwd), login.Policy{Level: account.Standard}, "done"},
 		{"the level is too low, later, essential", signIn(login.Attempt{SkipLevel: true}), simple(), session(noon, pwd), login.Policy{Level: account.Standard, Essential: true}, "unreachable"},

@@ -67,6 +67,7 @@ func (v *visit) mayShowPasskey() bool {
 type passkeyData struct {
 	Attempt   string
 	Second    bool // after a password; otherwise it signs in by itself
+	Remember  bool // the browser may be remembered
 	OtherWays []otherWay
 }
 
@@ -85,7 +86,7 @@ func (d *Door) renderPasskey(w http.ResponseWriter, r *http.Request, v *visit, e
 	data := passkeyData{Attempt: v.attempt.ID, Second: v.next() == stepSecond}
 	page := v.page(d, r, "passkey", data)
 	if data.Second {
-		data.OtherWays = v.otherWays(account.MethodPasskey)
+		data.OtherWays, data.Remember = v.otherWays(account.MethodPasskey), mayRemember(v)
 		page.Data = data
 	} else {
 		page.Back = at(v.path(v.next()), v.attempt)
@@ -117,6 +118,12 @@ func (d *Door) takePasskey(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.attempt.prove(person.ID, method, d.cfg.Now())
 	v.person = person
+	v.policy = d.policyFor(v)
+	if second {
+		if err := d.remember(w, r, v); err != nil {
+			return err
+		}
+	}
 	return d.advance(w, r, v)
 }
 

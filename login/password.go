@@ -80,5 +80,6 @@ func (d *Door) takePassword(w http.ResponseWriter, r *http.Request) error {
 	v.attempt.CanPasskey = r.PostFormValue("passkeys") != ""
 	v.attempt.prove(person.ID, account.MethodPassword, d.cfg.Now())
 	v.person = person
+	v.policy = d.policyFor(v)
 	return d.advance(w, r, v)
 }

@@ -8,15 +8,22 @@ import (
 
 // circumstances are all that decides whether something is asked beside the first factor, and what will do.
 type circumstances struct {
-	Strength  account.Strength // the least that the service asks for
-	Sensitive bool             // fresh proofs are wanted: an act that changes or signs something, or a recovery
-	Has       []account.Method // what the person has set up
+	Strength   account.Strength // the least that the service asks for
+	Level      account.Level    // the least that the service asks for
+	Sensitive  bool             // an act that changes or signs something, or lets another device in
+	Remembered bool             // the person asked to remember this browser, less than 30 days ago
+	Has        []account.Method // what the person has set up, the surest first
 }
 
 // secondsFor is the policy of the second factor: what would do, the surest first, or nothing when none is asked. Once a
-// factor is set up it is asked at every sign-in (C29, R139). Where a phishing-resistant proof is asked for and
-// the person has one, nothing else will do; where they have none, the dispatcher says so after what they do have.
+// factor is set up it is asked at every sign-in (C29, R139), but for a remembered browser, where a service is content
+// with one factor and with a level below verified, and nothing sensitive is at hand. Where a phishing-resistant proof is
+// asked for and the person has one, nothing else will do; where they have none, the dispatcher says so after what they do
+// have. testdata/policy.golden is the whole table.
 func secondsFor(c circumstances) []account.Method {
+	if c.Remembered && !c.Sensitive && c.Strength <= account.OneFactor && c.Level < account.Verified {
+		return nil
+	}
 	if slices.Contains(c.Has, account.MethodPasskey) && c.Strength == account.PhishingResistant {
 		return []account.Method{account.MethodPasskey}
 	}
@@ -25,7 +32,10 @@ func secondsFor(c circumstances) []account.Method {
 
 // circumstancesOf reads them from the person and what is asked.
 func circumstancesOf(person *account.Account, p policy) circumstances {
-	return circumstances{Strength: p.Strength, Sensitive: !p.Since.IsZero(), Has: secondsOf(person)}
+	return circumstances{
+		Strength: p.Strength, Level: p.Level, Sensitive: p.Device || !p.Since.IsZero(),
+		Remembered: p.Remembered, Has: secondsOf(person),
+	}
 }
 
 // secondsOf lists what a person has set up beside the first factor, the surest first. A backup set alone is a spare

@@ -20,6 +20,7 @@ type visit struct {
 	req     *op.AuthRequest  // the waiting request, or nil
 	client  *op.Client
 	policy  policy
+	device  string // the cookie by which a remembered browser is known
 }
 
 // enter loads the attempt of a request with what belongs to it: errNoAttempt when it is not this
@@ -42,7 +43,7 @@ func (d *Door) enter(r *http.Request) (*visit, error) {
 
 // visit completes an attempt to a visit.
 func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
-	v := &visit{attempt: a}
+	v := &visit{attempt: a, device: d.cookie(r, cookieDevice)}
 	var err error
 	if a.Request != "" && a.Outcome == nil {
 		v.req, v.client, err = d.cfg.Provider().Request(r.Context(), a.Request)
@@ -75,6 +76,7 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 // consents cover it, and whether the session is of the person that the service means.
 func (d *Door) policyFor(v *visit) policy {
 	p := policyOf(v.attempt, v.req, v.person, d.cfg.Now())
+	p.Remembered = v.attempt.Kind == kindSignIn && v.person != nil && v.person.Remembers(v.device, p.Now)
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()
 	p.Sign = d.cfg.VerifySignature != nil
 	if v.req == nil || v.person == nil {

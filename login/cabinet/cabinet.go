@@ -63,6 +63,7 @@ func (c *Room) Routes() []Route {
 		{"POST /me/security/esign/remove", c.guest(c.removeCertificate)},
 		{"GET /me/sessions", c.guest(c.sessions)},
 		{"POST /me/sessions", c.guest(c.endSessions)},
+		{"POST /me/sessions/forget", c.guest(c.forgetDevice)},
 		{"GET /me/history", c.guest(c.history)},
 		{"GET /me/history.csv", c.guest(c.historyCSV)},
 		{"GET /me/history.json", c.guest(c.historyJSON)},

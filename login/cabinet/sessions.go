@@ -14,6 +14,14 @@ import (
 type sessionsData struct {
 	Sessions []sessionLine
 	Others   bool // there are others than this one
+	Devices  []deviceLine
+}
+
+// deviceLine is a remembered browser.
+type deviceLine struct {
+	ID           string
+	Device       string
+	Since, Until time.Time
 }
 
 // sessionLine is one device.
@@ -39,6 +47,9 @@ func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
 			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared,
 		})
 	}
+	for _, d := range c.cfg.Accounts.Devices(v.person) {
+		data.Devices = append(data.Devices, deviceLine{d.ID, Device(d.UserAgent), d.AddedAt, d.ExpiresAt})
+	}
 	return c.render(w, r, c.page(v, "me-sessions", data))
 }
 
@@ -56,6 +67,14 @@ func (c *Room) endSessions(w http.ResponseWriter, r *http.Request, v visit) erro
 		if err := c.cfg.Accounts.EndSession(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
 			return err
 		}
+	}
+	return seeOther(w, r, "/me/sessions")
+}
+
+// forgetDevice asks for the second factor in a browser again.
+func (c *Room) forgetDevice(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := c.cfg.Accounts.ForgetDevice(r.Context(), v.person.ID, r.PostFormValue("device"), c.cfg.Origin(r)); err != nil {
+		return err
 	}
 	return seeOther(w, r, "/me/sessions")
 }

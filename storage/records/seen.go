@@ -55,7 +55,7 @@ func (s *seenAccounts) keep(r accountRow, a *account.Account) {
 	kept := *a
 	// A reader who appends to a slice gets one of their own.
 	kept.Evidence, kept.Banks, kept.TOTP = slices.Clip(a.Evidence), slices.Clip(a.Banks), slices.Clip(a.TOTP)
-	kept.Passkeys = slices.Clip(a.Passkeys)
+	kept.Passkeys, kept.Devices = slices.Clip(a.Passkeys), slices.Clip(a.Devices)
 	kept.Agreements, kept.Grants = slices.Clip(a.Agreements), slices.Clip(a.Grants)
 	s.mu.Lock()
 	defer s.mu.Unlock()

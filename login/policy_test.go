@@ -1,0 +1,90 @@
+package login_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/login"
+)
+
+// TestPolicyOfTheSecondFactorIsTheTable prints what is asked of whom, and holds it against testdata/policy.golden, so that
+// a change of the policy is seen as a change of its table. UPDATE_GOLDEN=1 writes it anew.
+func TestPolicyOfTheSecondFactorIsTheTable(t *testing.T) {
+	var table strings.Builder
+	line := func(cells ...string) {
+		fmt.Fprintf(&table, "%-9s %-20s %-24s %-11s %-34s %-34s %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
+	}
+	line("service", "for", "the person has", "browser", "is asked", "acr", "amr")
+	for _, strength := range []account.Strength{account.OneFactor, account.TwoFactor, account.PhishingResistant} {
+		for _, occasion := range []string{"any level", "the verified level", "a sensitive act"} {
+			for _, has := range possessions {
+				for _, remembered := range []bool{false, true} {
+					c := login.Circumstances{Strength: strength, Remembered: remembered, Has: has, Sensitive: occasion == "a sensitive act"}
+					level := account.Standard
+					if occasion == "the verified level" {
+						c.Level, level = account.Verified, account.Verified
+					}
+					line(policyRow(c, level, occasion)...)
+				}
+			}
+		}
+	}
+	t.Log("\n" + table.String())
+	const golden = "testdata/policy.golden"
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(golden, []byte(table.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(want) != table.String() {
+		t.Error("the policy is not what testdata/policy.golden says")
+	}
+}
+
+// possessions are what a person may have set up beside a password, as secondsOf lists it.
+var possessions = [][]account.Method{
+	nil,
+	{account.MethodTOTP, account.MethodBackup},
+	{account.MethodPasskey, account.MethodBackup},
+	{account.MethodPasskey, account.MethodTOTP, account.MethodBackup},
+}
+
+// policyRow proves a password and the first of what is asked, and says what comes out.
+func policyRow(c login.Circumstances, level account.Level, occasion string) []string {
+	browser := "new"
+	if c.Remembered {
+		browser = "remembered"
+	}
+	ways := login.SecondsFor(c)
+	proved := proofs(noon, account.MethodPassword)
+	asked := []string{"password"}
+	if len(ways) > 0 {
+		proved = append(proved, proofs(noon, ways[0])...)
+		var names []string
+		for _, m := range ways {
+			names = append(names, string(m))
+		}
+		asked = append(asked, strings.Join(names, "/"))
+	}
+	reached := account.StrengthOf(proved)
+	acr := fmt.Sprintf("urn:vhod:acr:%s:%s", level, reached)
+	if reached < c.Strength {
+		acr = "set one up, or refused"
+	}
+	var has []string
+	for _, m := range slices.DeleteFunc(slices.Clone(c.Has), func(m account.Method) bool { return m == account.MethodBackup }) {
+		has = append(has, string(m))
+	}
+	if has == nil {
+		has = []string{"nothing"}
+	}
+	return []string{c.Strength.String(), occasion, strings.Join(has, ", "), browser, strings.Join(asked, " + "), acr, strings.Join(account.AMR(proved), " ")}
+}
