@@ -73,7 +73,7 @@ func (d *Door) renderSignUpSignature(w http.ResponseWriter, r *http.Request, v *
 	if failed != nil {
 		return failed
 	}
-	data.OtherURL = at("/login/esign", v.attempt)
+	data.OtherURL = signInURL(v.attempt)
 	page := v.page(d, r, "signup-esign", data)
 	page.Back = at(paths[stepContact], v.attempt)
 	return d.renderForm(w, r, v.attempt, page, err)

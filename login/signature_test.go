@@ -308,6 +308,7 @@ func TestNewcomerWhoseSNILSHasAnAccountIsToldSo(t *testing.T) {
 	h.person("+79125000014", standardAnna(t))
 	b := h.browser().open("/signup/esign").on("signup-esign")
 	b.sign(c.anna(), h.clock.Now()).on("signup-esign").says(t, "СНИЛС уже есть")
+	b.fill("sign-in").on("identify").fill("esign").on("esign")
 }
 
 func TestSignaturesOfOneNetworkAreBounded(t *testing.T) {

@@ -77,6 +77,14 @@ func (d *Door) showContact(w http.ResponseWriter, r *http.Request) error {
 	return d.renderContact(w, r, v, contactData{}, nil)
 }
 
+// signInURL leads a newcomer who has an account to signing in, for the same service.
+func signInURL(a *attempt) string {
+	if a.Request == "" {
+		return "/login"
+	}
+	return at("/login", a)
+}
+
 // mayBegin reports whether the attempt may turn to signing up or recovering: nothing is over yet.
 func mayBegin(a *attempt) bool {
 	return a.Outcome == nil && !a.SignUp.done() && !a.Recovery.done()
@@ -85,10 +93,7 @@ func mayBegin(a *attempt) bool {
 func (d *Door) renderContact(w http.ResponseWriter, r *http.Request, v *visit, typed contactData, err error) error {
 	a := v.attempt
 	typed.Attempt = a.ID
-	typed.SignInURL = "/login"
-	if a.Request != "" {
-		typed.SignInURL = at("/login", a)
-	}
+	typed.SignInURL = signInURL(a)
 	if s := a.SignUp; s != nil && s.Signature != nil {
 		typed.Signer = &s.Signature.Person
 	} else if d.cfg.VerifySignature != nil {
