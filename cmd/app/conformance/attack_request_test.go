@@ -51,6 +51,13 @@ func TestP04NoTokenTravelsInAnAddress(t *testing.T) {
 	}
 }
 
+func TestP07AnotherClientDoesNotRedeemACodeThoughItKnowsEverythingElse(t *testing.T) {
+	r := attack(t)
+	code := r.code(r.op.ids.web)
+	r.want(r.exchange(r.op.ids.other, code), http.StatusBadRequest, "invalid_grant") // the same redirect URI and verifier
+	r.want(r.exchange(r.op.ids.web, code), http.StatusBadRequest, "invalid_grant")
+}
+
 func TestP12EveryAnswerNamesItsIssuerAndIssuersDoNotMix(t *testing.T) {
 	r, other := attack(t), attack(t)
 	c, twin := r.op.ids.web, other.op.ids.web

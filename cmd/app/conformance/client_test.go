@@ -8,26 +8,32 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"math/big"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 )
 
 // client is a relying party of these tests.
 type client struct {
-	id     string
-	auth   string // client_secret_basic, client_secret_post, private_key_jwt, none
-	secret string
-	key    crypto.Signer // of its assertions
-	kid    string        // the id when empty
-	alg    string
-	proof  *ecdsa.PrivateKey // of its DPoP proofs; nil: it sends none
-	par    bool
-	pkce   bool
-	scope  string // what it asks for
+	id          string
+	auth        string // client_secret_basic, client_secret_post, private_key_jwt, none
+	secret      string
+	key         crypto.Signer // of its assertions
+	kid         string        // the id when empty
+	alg         string
+	proof       *ecdsa.PrivateKey // of its DPoP proofs; nil: it sends none
+	certificate *tls.Certificate  // that its tokens are bound to instead
+	par         bool
+	pkce        bool
+	scope       string // what it asks for
 }
 
 // The resource servers of the client web.
@@ -35,10 +41,11 @@ const apiOne, apiTwo = "https://api.example/one", "https://api.example/two"
 
 // identities are the clients that a provider knows.
 type identities struct {
-	compat, second, post    *client // the profile oidc-compat, as the plans of OpenID Connect Core use it
-	web, other, public      *client // the default profile
-	fapi, fapiRSA, fapiTwin *client
-	settings                string // all of them, as vhod apply reads them
+	compat, second, post          *client // the profile oidc-compat, as the plans of OpenID Connect Core use it
+	web, other, public            *client // the default profile
+	fapi, fapiRSA, fapiTwin       *client
+	mutual, mutualTwin, mutualRSA *client // as those of fapi, their tokens bound to certificates
+	settings                      string  // all of them, as vhod apply reads them
 }
 
 func newIdentities(t testing.TB) *identities {
@@ -59,8 +66,16 @@ func newIdentities(t testing.TB) *identities {
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
 	ids.fapiRSA = &client{id: "fapi-rsa", auth: "private_key_jwt", key: rsaKey, alg: "PS256", proof: ecKey(t), par: true, pkce: true, scope: "openid offline_access"}
+	for _, pair := range []struct {
+		from *client
+		to   **client
+	}{{ids.fapi, &ids.mutual}, {ids.fapiTwin, &ids.mutualTwin}, {ids.fapiRSA, &ids.mutualRSA}} {
+		c := *pair.from
+		c.id, c.proof, c.certificate = "mutual-"+c.id, nil, certificate(t, c.id)
+		*pair.to = &c
+	}
 	var list []map[string]any
-	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA} {
+	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA, ids.mutual, ids.mutualTwin, ids.mutualRSA} {
 		entry := map[string]any{"id": c.id, "name": map[string]string{"en": "Relying party " + c.id}, "auth": []string{c.auth}, "redirect_uris": []string{callback, callback + "?dummy1=lorem"},
 			"post_logout_redirect_uris": []string{home}, "grant_types": []string{"authorization_code", "refresh_token"}, "scopes": splitScope(all)}
 		if c == ids.web {
@@ -75,12 +90,25 @@ func newIdentities(t testing.TB) *identities {
 		if c.key != nil {
 			entry["profile"], entry["jwks"] = "fapi2", map[string]any{"keys": []any{publicJWK(t, c.key.Public(), c.id)}}
 		}
+		if c.certificate != nil {
+			entry["tls_client_certificate_bound_access_tokens"] = true
+		}
 		list = append(list, entry)
 	}
 	raw, err := json.Marshal(map[string]any{"clients": list}) // JSON is YAML
 	must(t, err)
 	ids.settings = string(raw)
 	return ids
+}
+
+// certificate is one that a client made for itself: it proves nothing but its key.
+func certificate(t testing.TB, name string) *tls.Certificate {
+	t.Helper()
+	key := ecKey(t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	must(t, err)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 func ecKey(t testing.TB) *ecdsa.PrivateKey {
@@ -178,3 +206,11 @@ func encoded(t testing.TB, v any) string {
 }
 
 func encodedBytes(raw []byte) string { return base64.RawURLEncoding.EncodeToString(raw) }
+
+// tokenType is what the tokens of a client are sent as.
+func (c *client) tokenType() string {
+	if c.proof != nil {
+		return "DPoP"
+	}
+	return "Bearer"
+}

@@ -90,7 +90,7 @@ func fapiHappy(r *run) {
 	for _, c := range []*client{r.op.ids.fapi, r.op.ids.fapiTwin, r.op.ids.fapiRSA} {
 		got := r.tokens(c)
 		id := r.idToken(c, got)
-		if id["alg"] == "RS256" || got.body["token_type"] != "DPoP" || id["nonce"] != "nonce-"+c.id {
+		if id["alg"] == "RS256" || got.body["token_type"] != c.tokenType() || id["nonce"] != "nonce-"+c.id {
 			r.Errorf("%s: %v, token_type %v", c.id, id, got.body["token_type"])
 		}
 		if info := r.userinfo(c, text(got.body["access_token"])); info.status != http.StatusOK || info.body["sub"] != id["sub"] {
@@ -164,7 +164,7 @@ func fapiRequests() []module {
 			if a.Get("code") == "" || a.Has("state") {
 				r.Errorf("%+v", a)
 			}
-			if id := r.idToken(c, r.exchange(c, a.Get("code"))); id["nonce"] != "nonce-fapi" {
+			if id := r.idToken(c, r.exchange(c, a.Get("code"))); id["nonce"] != "nonce-"+c.id {
 				r.Errorf("nonce %v", id["nonce"])
 			}
 		}},

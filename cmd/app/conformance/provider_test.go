@@ -41,6 +41,7 @@ type provider struct {
 	turn   atomic.Uint64
 	issuer string
 	server *httptest.Server
+	mutual *httptest.Server // asks clients for certificates
 	clock  *storagetest.Clock
 	ids    *identities
 	meta   map[string]any
@@ -57,6 +58,10 @@ func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 	p.server.StartTLS()
 	t.Cleanup(p.server.Close)
 	p.issuer = p.server.URL
+	p.mutual = httptest.NewUnstartedServer(p.server.Config.Handler)
+	p.mutual.TLS = &tls.Config{ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+	p.mutual.StartTLS()
+	t.Cleanup(p.mutual.Close)
 	dir := t.TempDir()
 	for range nodes {
 		p.nodes = append(p.nodes, p.node(t, dir, stores))
@@ -87,8 +92,10 @@ func (p *provider) node(t *testing.T, dir string, stores func(*app.Config)) *app
 	t.Helper()
 	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1},
 		Keys: app.Rotation{Refresh: 50 * time.Millisecond}, Trust: []string{p.rp.authority},
-		Outbound:     app.Outbound{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		Registration: []app.InitialToken{{Name: "suite", Token: keys.NewSecret(initialToken), Profile: "oidc-compat"}}}
+		MTLS:           app.MTLS{Origin: p.mutual.URL, Header: "Client-Cert"},
+		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, // nobody: what is shown is shown on the connection itself
+		Outbound:       app.Outbound{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
+		Registration:   []app.InitialToken{{Name: "suite", Token: keys.NewSecret(initialToken), Profile: "oidc-compat"}}}
 	if stores != nil {
 		stores(&cfg)
 	}
@@ -122,6 +129,24 @@ func (p *provider) transport() *http.Transport {
 
 // endpoint is an address out of the metadata.
 func (p *provider) endpoint(name string) string { return text(p.meta[name]) }
+
+// endpointOf is where a client calls it: those with a certificate go where one is asked for (RFC 8705 §5).
+func (p *provider) endpointOf(c *client, name string) string {
+	if aliases, _ := p.meta["mtls_endpoint_aliases"].(map[string]any); c.certificate != nil {
+		return text(aliases[name])
+	}
+	return p.endpoint(name)
+}
+
+// as is an HTTP client that shows the client's certificate, if it has one.
+func (p *provider) as(c *client) *http.Client {
+	transport := p.transport()
+	transport.DisableKeepAlives = true
+	if c.certificate != nil {
+		transport.TLSClientConfig.Certificates = []tls.Certificate{*c.certificate}
+	}
+	return &http.Client{Transport: transport}
+}
 
 func (p *provider) document(t *testing.T, path string) map[string]any {
 	t.Helper()

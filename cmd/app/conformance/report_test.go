@@ -17,8 +17,11 @@ type module struct {
 }
 
 // plan runs its modules one after another against one provider, each with a browser of its own.
-func plan(t *testing.T, name string, modules []module, mode string) {
+func plan(t *testing.T, name string, modules []module, mode string, prepare ...func(*provider)) {
 	onStores(t, func(t *testing.T, p *provider) {
+		for _, one := range prepare {
+			one(p)
+		}
 		for _, m := range modules {
 			ok := t.Run(m.name, func(t *testing.T) { m.run(&run{TB: t, op: p, browser: p.browser(t), mode: mode}) })
 			t.Logf("%-28s %-75s %s", name, m.name, map[bool]string{true: "PASSED", false: "FAILED"}[ok])
@@ -42,6 +45,7 @@ func plans() []struct {
 		{"3rd-party-initiated login OP (`oidcc-3rdparty-init-login-certification`)", "TestConf_thirdparty", thirdPartyModules()},
 		{"Back-channel logout OP (`oidcc-backchannel-rp-initiated-logout-certification`)", "TestConf_backchannel", backchannelModules()},
 		{"FAPI 2.0 Security Profile Final (`fapi2-security-profile-final-test-plan`), private_key_jwt with DPoP, OpenID Connect", "TestConf_fapi2", fapiModules()},
+		{"FAPI 2.0 Security Profile Final, private_key_jwt with mutual TLS: the modules that are not about DPoP, and those of certificates", "TestConf_fapi2mtls", mutualModules()},
 		{"RP-initiated logout OP (`oidcc-rp-initiated-logout-certification`)", "TestConf_logout", logoutModules()},
 	}
 }

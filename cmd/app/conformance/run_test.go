@@ -91,8 +91,9 @@ func (r *run) code(c *client, changes ...string) string {
 type call struct {
 	form      url.Values
 	header    http.Header
-	assertion *jwt // what proves the client, if it proves itself so
-	proof     *jwt // of possession, if it sends one
+	assertion *jwt    // what proves the client, if it proves itself so
+	proof     *jwt    // of possession, if it sends one
+	shown     *client // whose certificate is shown instead; one without a certificate shows none
 	query     string
 	method    string
 }
@@ -149,7 +150,7 @@ func (r *run) send(c *client, endpoint string, form url.Values, spoil ...func(*c
 	if x.proof != nil {
 		x.header.Add("DPoP", x.proof.sign(r))
 	}
-	return r.fetch(x.method, endpoint+x.query, x.form, x.header)
+	return r.fetchAs(r.caller(c, x), x.method, endpoint+x.query, x.form, x.header)
 }
 
 // proof is a good proof of possession, yet to be signed.
@@ -158,7 +159,23 @@ func (r *run) proof(c *client, method, address string) *jwt {
 		claims: map[string]any{"jti": rand.Text(), "htm": method, "htu": address, "iat": r.op.clock.Now().Unix()}}
 }
 
+// caller is who connects: most clients alike, those with a certificate each by its own.
+func (r *run) caller(c *client, x *call) *http.Client {
+	switch {
+	case x.shown != nil:
+		return r.op.as(x.shown)
+	case c.certificate != nil:
+		return r.op.as(c)
+	}
+	return r.op.server.Client()
+}
+
 func (r *run) fetch(method, address string, form url.Values, header http.Header) reply {
+	r.Helper()
+	return r.fetchAs(r.op.server.Client(), method, address, form, header)
+}
+
+func (r *run) fetchAs(caller *http.Client, method, address string, form url.Values, header http.Header) reply {
 	r.Helper()
 	var body io.Reader
 	if method == http.MethodPost {
@@ -170,7 +187,7 @@ func (r *run) fetch(method, address string, form url.Values, header http.Header)
 	if method == http.MethodPost {
 		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	response, err := r.op.server.Client().Do(q)
+	response, err := caller.Do(q)
 	must(r, err)
 	defer response.Body.Close()
 	raw, err := io.ReadAll(response.Body)
@@ -184,7 +201,7 @@ func (r *run) fetch(method, address string, form url.Values, header http.Header)
 
 func (r *run) push(c *client, form url.Values, spoil ...func(*call)) reply {
 	r.Helper()
-	return r.post(c, r.op.endpoint("pushed_authorization_request_endpoint"), form, spoil...)
+	return r.post(c, r.op.endpointOf(c, "pushed_authorization_request_endpoint"), form, spoil...)
 }
 
 // exchange redeems a code.
@@ -194,12 +211,12 @@ func (r *run) exchange(c *client, code string, spoil ...func(*call)) reply {
 	if c.pkce {
 		form.Set("code_verifier", verifier)
 	}
-	return r.post(c, r.op.endpoint("token_endpoint"), form, spoil...)
+	return r.post(c, r.op.endpointOf(c, "token_endpoint"), form, spoil...)
 }
 
 func (r *run) refresh(c *client, token string, spoil ...func(*call)) reply {
 	r.Helper()
-	return r.post(c, r.op.endpoint("token_endpoint"), url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, spoil...)
+	return r.post(c, r.op.endpointOf(c, "token_endpoint"), url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}, spoil...)
 }
 
 // tokens is the whole flow, which must succeed.
@@ -215,7 +232,7 @@ func (r *run) tokens(c *client, changes ...string) reply {
 // userinfo asks with a token, bound or not.
 func (r *run) userinfo(c *client, token string, spoil ...func(*call)) reply {
 	r.Helper()
-	address := r.op.endpoint("userinfo_endpoint")
+	address := r.op.endpointOf(c, "userinfo_endpoint")
 	x := &call{form: url.Values{}, header: http.Header{}, method: http.MethodGet}
 	x.header.Set("Authorization", "Bearer "+token)
 	if c.proof != nil {
@@ -229,7 +246,7 @@ func (r *run) userinfo(c *client, token string, spoil ...func(*call)) reply {
 	if x.proof != nil {
 		x.header.Add("DPoP", x.proof.sign(r))
 	}
-	return r.fetch(x.method, address+x.query, x.form, x.header)
+	return r.fetchAs(r.caller(c, x), x.method, address+x.query, x.form, x.header)
 }
 
 // want fails unless a back-channel answer is this error.
