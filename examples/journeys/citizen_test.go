@@ -24,6 +24,7 @@ type citizen struct {
 	pages    []string // that they were shown, in order
 	lastCode string   // an authenticator code is taken once
 	declines map[string]bool
+	looked   func(page string) // hears of every page on the way; may be nil
 	secrets  map[string]string // what else nothing may show, by what it is
 }
 
@@ -48,6 +49,9 @@ func (c *citizen) walk(until ...string) {
 		if len(c.pages) == 0 || c.pages[len(c.pages)-1] != page {
 			c.pages = append(c.pages, page)
 			c.photograph(page)
+			if c.looked != nil {
+				c.looked(page)
+			}
 		}
 		if slices.Contains(until, page) {
 			return

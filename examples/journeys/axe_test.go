@@ -1,0 +1,106 @@
+package journeys_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// looks are how every page is looked at: a narrow phone and a desktop, by day and by night.
+var looks = []struct {
+	width  int64
+	scheme string
+}{{360, "light"}, {1280, "light"}, {360, "dark"}, {1280, "dark"}}
+
+func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
+	npmPackages(t)
+	library, err := os.ReadFile(filepath.Join("npm", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startStand(t)
+	people := s.fresh(2)
+	languages := map[string]int{"ru": len(looks), "en": 1} // how many looks: the other language differs by the length of its words
+	for i, lang := range []string{"ru", "en"} {
+		t.Run(lang, func(t *testing.T) {
+			s := s.in(t)
+			c := newCitizen(t, s, people[i], true)
+			seen := 0
+			c.looked = func(page string) {
+				seen++
+				for _, look := range looks[:languages[lang]] {
+					c.audit(string(library), page, look.width, look.scheme)
+				}
+			}
+			c.open(s.url(0, "/help"))
+			if other := `footer [name="lang"][value="` + lang + `"]`; c.has(other) {
+				c.follow(other)
+			}
+			c.open(s.url(0, "/authorize?client_id=nobody"))
+			c.looked("error")
+			c.open(s.url(0, "/help"))
+			c.looked("help")
+			c.open(s.url(0, "/recovery"))
+			c.looked("recovery")
+			c.open(s.url(1, "/fines"))
+			c.walk("identify")
+			c.press("continue") // an error beside its field
+			c.looked("identify with an error")
+			c.follow(`[data-action="sign-up"]`)
+			c.walk("portal-fines")
+			for _, path := range []string{"/me", "/me/profile", "/me/security", "/me/sessions", "/me/history", "/me/services"} {
+				c.open(s.url(0, path))
+				c.looked(c.page())
+			}
+			if seen < 30 {
+				t.Errorf("only %d pages were looked at", seen)
+			}
+		})
+	}
+}
+
+// audit runs axe-core over the page that is shown, and fails for every violation that it finds.
+func (c *citizen) audit(library, page string, width int64, scheme string) {
+	c.t.Helper()
+	c.do("looking at "+page, chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		if _, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900, DeviceScaleFactor: 1}); err != nil {
+			return err
+		}
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+		return err
+	}))
+	ctx, cancel := context.WithTimeout(c.ctx, patience)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](library+`
+		;axe.run(document, {resultTypes: ['violations']}).then(r => JSON.stringify(r.violations.map(v =>
+			({id: v.id, help: v.help, at: v.nodes.map(n => n.target.join(' ') + ': ' + n.html.slice(0, 160))}))))`, chromedp.EvalAwaitPromise))
+	if err != nil {
+		c.t.Fatalf("running axe on %s: %v", page, err)
+	}
+	var found []struct {
+		ID   string   `json:"id"`
+		Help string   `json:"help"`
+		At   []string `json:"at"`
+	}
+	if err := json.Unmarshal([]byte(text), &found); err != nil {
+		c.t.Fatal(err)
+	}
+	for _, v := range found {
+		c.t.Errorf("%s at %d px, %s: %s (%s)\n\t%s", page, width, scheme, v.Help, v.ID, strings.Join(v.At, "\n\t"))
+	}
+	overflow, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.documentElement.scrollWidth - document.documentElement.clientWidth`))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if overflow > 0 {
+		c.t.Error(fmt.Sprintf("%s at %d px is %d px too wide", page, width, overflow))
+	}
+}
