@@ -44,6 +44,7 @@ func plans() []struct {
 		{"Dynamic OP (`oidcc-dynamic-certification`), private_key_jwt, by an initial access token", "TestConf_dynamic", dynamicModules()},
 		{"3rd-party-initiated login OP (`oidcc-3rdparty-init-login-certification`)", "TestConf_thirdparty", thirdPartyModules()},
 		{"Back-channel logout OP (`oidcc-backchannel-rp-initiated-logout-certification`)", "TestConf_backchannel", backchannelModules()},
+		{"Front-channel logout OP (`oidcc-frontchannel-rp-initiated-logout-certification`)", "TestConf_frontchannel", frontchannelModules()},
 		{"FAPI 2.0 Security Profile Final (`fapi2-security-profile-final-test-plan`), private_key_jwt with DPoP, OpenID Connect", "TestConf_fapi2", fapiModules()},
 		{"FAPI 2.0 Security Profile Final, private_key_jwt with mutual TLS: the modules that are not about DPoP, and those of certificates", "TestConf_fapi2mtls", mutualModules()},
 		{"RP-initiated logout OP (`oidcc-rp-initiated-logout-certification`)", "TestConf_logout", logoutModules()},
