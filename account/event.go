@@ -46,7 +46,18 @@ const (
 	OwedNotice TaskKind = "notice" // Payload is a Notice; notify pays
 	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
 	OwedLogout TaskKind = "logout" // Payload is an Ended: services hear that sessions are over; op pays
+	OwedSignal TaskKind = "signal" // Payload is a Signal: services hear of a change; op pays
 )
+
+// Signal is a change that services which know the person may hear of.
+type Signal struct {
+	Kind    EventKind `json:"kind"`
+	At      time.Time `json:"at"`
+	Person  bool      `json:"person"`         // it was the person's own act
+	From    string    `json:"from,omitempty"` // levels
+	To      string    `json:"to,omitempty"`
+	Clients []string  `json:"clients"` // those that the person lets know them
+}
 
 // Ended says which sessions of an account are over: these, or, without any, every one that was born before At.
 type Ended struct {

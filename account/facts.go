@@ -71,6 +71,7 @@ func (a *Account) note(kind EventKind, now time.Time, o Origin, details ...strin
 	}
 	a.UpdatedAt = now
 	a.events = append(a.events, e)
+	a.signal(e)
 }
 
 // owe adds a task to this change.
@@ -80,6 +81,23 @@ func (a *Account) owe(kind TaskKind, due time.Time, payload any) {
 		panic(err)
 	}
 	a.owed = append(a.owed, Task{Kind: kind, Account: a.ID, DueAt: due, Payload: text})
+}
+
+// signal owes it to the services that the person lets know them that they hear of this event. Who has given no consent is
+// known to nobody, and nothing is owed.
+func (a *Account) signal(e Event) {
+	s := Signal{Kind: e.Kind, At: e.At, Person: e.Actor == "person", From: e.Details["from"], To: e.Details["to"]}
+	switch e.Kind {
+	case PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved, LevelRaised, AccountLocked, AccountUnlocked:
+		for _, g := range a.Grants {
+			s.Clients = append(s.Clients, g.ClientID)
+		}
+	case ConsentWithdrawn: // the consent is gone by now; the service that had it hears of that alone
+		s.Clients = []string{e.Details["client"]}
+	}
+	if len(s.Clients) > 0 {
+		a.owe(OwedSignal, e.At, s)
+	}
 }
 
 // over owes it to the services that they hear of the end of these sessions, or, without any, of all until now.

@@ -44,8 +44,8 @@ func (p *Provider) KickLogouts() {
 	}
 }
 
-// PayLogouts tells services that sessions are over (OpenID Connect Back-Channel Logout 1.0), until ctx ends; what is under way
-// then is finished. Every ending of a session owes it with its change, so none is lost with a node. A service is told at least
+// PayLogouts tells services that sessions are over (OpenID Connect Back-Channel Logout 1.0), and of security events (RFC 8935), until ctx
+// ends; what is under way then is finished. Every ending of a session owes it with its change, so none is lost with a node. A service is told at least
 // once, or given up after three tries.
 func (p *Provider) PayLogouts(ctx context.Context) error {
 	slots := make(chan struct{}, logoutParallel)
@@ -70,7 +70,7 @@ func (p *Provider) PayLogouts(ctx context.Context) error {
 func (p *Provider) payLogouts(ctx context.Context, slots chan struct{}, under *sync.WaitGroup) error {
 	for ctx.Err() == nil {
 		slots <- struct{}{} // at least one hand is free
-		tasks, err := p.cfg.Outbox.Lease(ctx, []account.TaskKind{account.OwedLogout, owedLogoutToken}, p.now(), logoutLease, 1+cap(slots)-len(slots))
+		tasks, err := p.cfg.Outbox.Lease(ctx, []account.TaskKind{account.OwedLogout, account.OwedSignal, owedLogoutToken, owedSignal}, p.now(), logoutLease, 1+cap(slots)-len(slots))
 		if err != nil || len(tasks) == 0 {
 			<-slots
 			return err
@@ -92,8 +92,13 @@ func (p *Provider) payLogouts(ctx context.Context, slots chan struct{}, under *s
 }
 
 func (p *Provider) payLogout(ctx context.Context, task account.Task) error {
-	if task.Kind == account.OwedLogout {
+	switch task.Kind {
+	case account.OwedLogout:
 		return p.spreadLogout(ctx, task)
+	case account.OwedSignal:
+		return p.spreadSignal(ctx, task)
+	case owedSignal:
+		return p.paySignal(ctx, task)
 	}
 	var to Visit
 	if err := json.Unmarshal(task.Payload, &to); err != nil {
@@ -127,7 +132,10 @@ func (p *Provider) spreadLogout(ctx context.Context, task account.Task) error {
 	if err != nil {
 		return err
 	}
-	var owed []account.Task
+	owed, err := p.sessionSignals(ctx, task.Account, ended, visits)
+	if err != nil {
+		return err
+	}
 	told := map[string]int{}
 	for _, v := range visits {
 		client := p.clients.client(ctx, v.ClientID)
@@ -147,13 +155,7 @@ func (p *Provider) spreadLogout(ctx context.Context, task account.Task) error {
 		}
 		owed = append(owed, account.Task{Kind: owedLogoutToken, Account: task.Account, DueAt: p.now(), Payload: payload})
 	}
-	if len(owed) > 0 {
-		if err := p.cfg.Outbox.Owe(ctx, owed...); err != nil {
-			return err
-		}
-		p.KickLogouts()
-	}
-	return p.cfg.Outbox.Pay(ctx, task.ID)
+	return p.replaceTask(ctx, task, owed)
 }
 
 // logoutClaims are OpenID Connect Back-Channel Logout 1.0 §2.4. There is no nonce among them, so that no logout token

@@ -27,6 +27,7 @@ func (c *Client) Check() error {
 	}
 	problems = append(problems, c.checkCredentials()...)
 	c.checkCertificates(wrong)
+	c.checkSignals(wrong)
 	for _, uri := range c.RedirectURIs {
 		if err := checkRedirectURI(uri, c.Native); err != nil {
 			wrong("redirect_uris: %w", err)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
 )
 
@@ -63,6 +64,9 @@ func (f Fetcher) Get(ctx context.Context, raw string) ([]byte, error) {
 }
 
 var PublicAddress = publicAddress
+
+// EventOf is eventOf.
+func EventOf(s account.Signal) (string, map[string]any) { return eventOf(s) }
 
 // CanonicalDN is canonicalDN.
 func CanonicalDN(dn string) string { return canonicalDN(dn) }

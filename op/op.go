@@ -60,6 +60,8 @@ type Client struct {
 	NotifyURI              string             // hears that a person answered (CIBA ping); empty: the client polls
 	BackchannelLogoutURI   string             // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
 	BackchannelSession     bool               // wants every session named (backchannel_logout_session_required)
+	EventsURI              string             // security events are posted there (RFC 8935)
+	Events                 []string           // those that it hears of; all when empty
 	FrontchannelLogoutURI  string             // loaded in a frame when a session ends (OpenID Connect Front-Channel Logout 1.0 §2)
 	AuthAlg                string             // the one algorithm of its assertions; empty: any that its profile allows
 	UserInfoAlg            string             // userinfo is a JWT signed so; JSON when empty

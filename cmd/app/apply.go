@@ -63,6 +63,8 @@ type ClientSettings struct {
 	TrustedConsent         bool              `yaml:"trusted_consent"`
 	NotifyURI              string            `yaml:"backchannel_client_notification_endpoint"`
 	BackchannelLogoutURI   string            `yaml:"backchannel_logout_uri"`
+	EventsURI              string            `yaml:"events_uri"`
+	Events                 []string          `yaml:"events"`
 	FrontchannelLogoutURI  string            `yaml:"frontchannel_logout_uri"`
 	BackchannelSession     bool              `yaml:"backchannel_logout_session_required"`
 }
@@ -86,7 +88,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
 		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
-		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, CreatedAt: now, UpdatedAt: now,
+		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, EventsURI: s.EventsURI, Events: s.Events, CreatedAt: now, UpdatedAt: now,
 	}
 	if c.Profile == "" {
 		c.Profile = op.ProfileOIDC
