@@ -55,11 +55,7 @@ func TestEveryColourIsLegibleByDayAndByNight(t *testing.T) {
 }
 
 func colours(theme string) string {
-	var all []string
-	for _, m := range property.FindAllString(theme, -1) {
-		all = append(all, m)
-	}
-	return strings.Join(all, "\n")
+	return strings.Join(property.FindAllString(theme, -1), "\n")
 }
 
 // block returns what stands in the braces after a selector.

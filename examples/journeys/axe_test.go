@@ -3,7 +3,6 @@ package journeys_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,6 +100,6 @@ func (c *citizen) audit(library, page string, width int64, scheme string) {
 		c.t.Fatal(err)
 	}
 	if overflow > 0 {
-		c.t.Error(fmt.Sprintf("%s at %d px is %d px too wide", page, width, overflow))
+		c.t.Errorf("%s at %d px is %d px too wide", page, width, overflow)
 	}
 }
