@@ -57,6 +57,9 @@ type Account struct {
 	Password credential.Password
 	TOTP     []credential.TOTP
 	Passkeys []credential.Passkey
+	SMS      SMSFactor
+	// Preferred is the factor that is asked first, when the person has it.
+	Preferred Method
 	// Devices are browsers in which no second factor is asked where little is at stake.
 	Devices []Device
 	// PasskeyOfferedAt is when the person last said that they want none.

@@ -33,6 +33,7 @@ type CodePurpose string
 const (
 	ForSignUp   CodePurpose = "sign-up"
 	ForSignIn   CodePurpose = "sign-in"
+	ForFactor   CodePurpose = "factor" // to turn codes by SMS on
 	ForRecovery CodePurpose = "recovery"
 	ForContact  CodePurpose = "contact" // a changed phone or address
 )

@@ -16,7 +16,7 @@ const maxTOTP = 5
 
 // HasSecondFactor reports whether the account asks for more than a password. A backup set alone is a
 // spare key, not a factor.
-func (a *Account) HasSecondFactor() bool { return len(a.TOTP) > 0 || len(a.Passkeys) > 0 }
+func (a *Account) HasSecondFactor() bool { return len(a.Factors()) > 0 }
 
 // dropSpares forgets what stood in for a factor that was removed: remembered devices and, when it was the last one,
 // the backup codes.

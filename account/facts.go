@@ -20,6 +20,8 @@ const (
 	RecoveryStarted   EventKind = "recovery-started"
 	TOTPAdded         EventKind = "totp-added"
 	TOTPRemoved       EventKind = "totp-removed"
+	SMSFactorAdded    EventKind = "sms-factor-added"
+	SMSFactorRemoved  EventKind = "sms-factor-removed"
 	DeviceRemembered  EventKind = "device-remembered"
 	DeviceForgotten   EventKind = "device-forgotten"
 	PasskeyAdded      EventKind = "passkey-added"

@@ -31,6 +31,8 @@ const (
 	MethodTOTP     Method = "totp"
 	MethodBackup   Method = "backup"
 	MethodSMS      Method = "sms"
+	// MethodRecovery is a code to a confirmed contact at the beginning of a recovery: it stands first, and only there.
+	MethodRecovery Method = "recovery"
 	MethodMailCode Method = "mail-code"
 	MethodPasskey  Method = "passkey" // its authenticator checked the person: two factors in one
 	// MethodSecurityKey is a key that only was there: something that the person holds.

@@ -51,7 +51,7 @@ func (m Method) AMR() []string {
 	switch m {
 	case MethodPassword:
 		return []string{"pwd"}
-	case MethodTOTP, MethodBackup, MethodMailCode:
+	case MethodTOTP, MethodBackup, MethodMailCode, MethodRecovery:
 		return []string{"otp"}
 	case MethodSMS:
 		return []string{"otp", "sms"}

@@ -49,6 +49,7 @@ type policy struct {
 	Anew       bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device     bool             // a device asks, and the person has to say that it is theirs
 	Remembered bool             // in this browser no second factor is asked where little is at stake
+	NoSMS      bool             // the phone has proven something else already: it is not two factors
 	Passkeys   bool             // this site can have passkeys
 	Sign       bool             // electronic signatures are taken here
 	Other      bool             // the session is of another person than the service asks for (id_token_hint)
@@ -121,7 +122,7 @@ func provedSecond(proofs []account.Proof) bool {
 
 // isSecond reports whether a method stands only beside a first factor.
 func isSecond(m account.Method) bool {
-	return m == account.MethodTOTP || m == account.MethodBackup || m == account.MethodSecurityKey
+	return m == account.MethodTOTP || m == account.MethodBackup || m == account.MethodSecurityKey || m == account.MethodSMS
 }
 
 // nextWish says what stands between a proven person and the answer.

@@ -34,6 +34,12 @@ func withPasskey() *account.Account {
 	return a
 }
 
+func withSMS() *account.Account {
+	a := simple()
+	a.Phone, a.SMS = account.Contact{Value: "+79123456789", ConfirmedAt: noon}, account.SMSFactor{AddedAt: noon}
+	return a
+}
+
 func proofs(at time.Time, methods ...account.Method) []account.Proof {
 	var out []account.Proof
 	for _, m := range methods {
@@ -50,6 +56,7 @@ func session(at time.Time, methods ...account.Method) *account.Session {
 func TestNextSaysWhatFollows(t *testing.T) {
 	const (
 		pwd, totp, backup, sms = account.MethodPassword, account.MethodTOTP, account.MethodBackup, account.MethodSMS
+		again                  = account.MethodRecovery
 		passkey, key           = account.MethodPasskey, account.MethodSecurityKey
 		esign                  = account.MethodSignature
 		essential2fa           = "essential 2fa"
@@ -169,11 +176,15 @@ func TestNextSaysWhatFollows(t *testing.T) {
 
 		{"recovery begins", recovery(login.Attempt{}, login.Recovery{}), nil, nil, login.Policy{}, "recovery"},
 		{"a code was sent", recovery(login.Attempt{}, login.Recovery{Channel: "sms"}), nil, nil, login.Policy{}, "recovery-code"},
-		{"the code was right", recovery(proven(noon, sms), login.Recovery{Channel: "sms", Proved: true}), simple(), nil, login.Policy{}, "recovery-password"},
-		{"recovery keeps the second factor", recovery(proven(noon, sms), login.Recovery{Channel: "sms", Proved: true}), withApp(), nil, login.Policy{}, "second"},
-		{"both are proven", recovery(proven(noon, sms, totp), login.Recovery{Channel: "sms", Proved: true}), withApp(), nil, login.Policy{}, "recovery-password"},
-		{"the code was right too long ago", recovery(proven(halfHourAgo, sms), login.Recovery{Channel: "sms", Proved: true}), simple(), nil, login.Policy{}, "recovery"},
-		{"the password is new", recovery(proven(noon, sms), login.Recovery{Channel: "sms", Proved: true, Reset: true}), simple(), nil, login.Policy{}, "open"},
+		{"the code was right", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true}), simple(), nil, login.Policy{}, "recovery-password"},
+		{"recovery keeps the second factor", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true}), withApp(), nil, login.Policy{}, "second"},
+		{"both are proven", recovery(proven(noon, again, totp), login.Recovery{Channel: "sms", Proved: true}), withApp(), nil, login.Policy{}, "recovery-password"},
+		{"the code was right too long ago", recovery(proven(halfHourAgo, again), login.Recovery{Channel: "sms", Proved: true}), simple(), nil, login.Policy{}, "recovery"},
+		{"recovery by SMS does not prove the phone twice", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true}), withSMS(), nil, login.Policy{NoSMS: true}, "second"},
+		{"recovery by mail, then the phone", recovery(proven(noon, again, sms), login.Recovery{Channel: "mail", Proved: true}), withSMS(), nil, login.Policy{}, "recovery-password"},
+		{"password and SMS", proven(noon, pwd, sms), withSMS(), nil, login.Policy{}, "open"},
+		{"an SMS alone opens nothing", proven(noon, sms), withSMS(), nil, login.Policy{}, "password"},
+		{"the password is new", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true, Reset: true}), simple(), nil, login.Policy{}, "open"},
 	} {
 		t.Run(row.state, func(t *testing.T) {
 			row.policy.Now = noon

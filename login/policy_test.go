@@ -52,7 +52,9 @@ func TestPolicyOfTheSecondFactorIsTheTable(t *testing.T) {
 // possessions are what a person may have set up beside a password, as secondsOf lists it.
 var possessions = [][]account.Method{
 	nil,
+	{account.MethodSMS, account.MethodBackup},
 	{account.MethodTOTP, account.MethodBackup},
+	{account.MethodTOTP, account.MethodSMS, account.MethodBackup},
 	{account.MethodPasskey, account.MethodBackup},
 	{account.MethodPasskey, account.MethodTOTP, account.MethodBackup},
 }

@@ -169,12 +169,8 @@ func (d *Door) takeRecoveryCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.renderRecoveryCode(w, r, v, codeError(err))
 	}
-	method := account.MethodSMS
-	if a.Recovery.Channel == "mail" {
-		method = account.MethodMailCode
-	}
 	a.Recovery.Proved = true
-	a.prove(a.Recovery.Account, method, d.cfg.Now())
+	a.prove(a.Recovery.Account, account.MethodRecovery, d.cfg.Now())
 	if v, err = d.visit(r, a); err != nil {
 		return err
 	}

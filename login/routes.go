@@ -30,6 +30,7 @@ func (d *Door) table() []route {
 		d.commonRoutes(),
 		d.protectRoutes(),
 		d.passkeyRoutes(),
+		d.smsRoutes(),
 		d.levelRoutes(),
 		d.signatureRoutes(),
 		d.cabinetRoutes(),

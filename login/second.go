@@ -12,10 +12,10 @@ type circumstances struct {
 	Level      account.Level    // the least that the service asks for
 	Sensitive  bool             // an act that changes or signs something, or lets another device in
 	Remembered bool             // the person asked to remember this browser, less than 30 days ago
-	Has        []account.Method // what the person has set up, the surest first
+	Has        []account.Method // what the person has set up, what is asked first before the rest
 }
 
-// secondsFor is the policy of the second factor: what would do, the surest first, or nothing when none is asked. Once a
+// secondsFor is the policy of the second factor: what would do, in the order in which it is asked, or nothing when none is asked. Once a
 // factor is set up it is asked at every sign-in (C29, R139), but for a remembered browser, where a service is content
 // with one factor and with a level below verified, and nothing sensitive is at hand. Where a phishing-resistant proof is
 // asked for and the person has one, nothing else will do; where they have none, the dispatcher says so after what they do
@@ -34,24 +34,22 @@ func secondsFor(c circumstances) []account.Method {
 func circumstancesOf(person *account.Account, p policy) circumstances {
 	return circumstances{
 		Strength: p.Strength, Level: p.Level, Sensitive: p.Device || !p.Since.IsZero(),
-		Remembered: p.Remembered, Has: secondsOf(person),
+		Remembered: p.Remembered, Has: secondsOf(person, p.NoSMS),
 	}
 }
 
-// secondsOf lists what a person has set up beside the first factor, the surest first. A backup set alone is a spare
-// key, not a factor.
-func secondsOf(person *account.Account) []account.Method {
+// secondsOf lists what a person has set up beside the first factor: the preferred one, then the surest. A backup set alone
+// is a spare key, not a factor. Who got in by a code to their phone proves another thing than the phone (F09), if
+// only a spare key.
+func secondsOf(person *account.Account, noSMS bool) []account.Method {
 	if person == nil || !person.HasSecondFactor() {
 		return nil
 	}
-	var has []account.Method
-	if len(person.Passkeys) > 0 {
-		has = append(has, account.MethodPasskey)
+	has := person.Factors()
+	if noSMS {
+		has = slices.DeleteFunc(has, func(m account.Method) bool { return m == account.MethodSMS })
 	}
-	if len(person.TOTP) > 0 {
-		has = append(has, account.MethodTOTP)
-	}
-	if len(person.Backup.Hashes) > 0 {
+	if len(person.Backup.Hashes) > 0 || len(has) == 0 {
 		has = append(has, account.MethodBackup)
 	}
 	return has
@@ -66,6 +64,7 @@ func lacksSecond(person *account.Account, proofs []account.Proof, p policy) bool
 var secondPaths = map[account.Method]string{
 	account.MethodPasskey: "/login/passkey",
 	account.MethodTOTP:    "/login/totp",
+	account.MethodSMS:     "/login/sms",
 	account.MethodBackup:  "/login/backup",
 }
 

@@ -57,6 +57,9 @@ func (c *Room) Routes() []Route {
 		{"POST /me/security/password", c.guest(c.takePassword)},
 		{"GET /me/security/totp/remove", c.guest(c.backToSecurity)}, // the language was switched on the page that a post answered
 		{"GET /me/security/passkey/remove", c.guest(c.backToSecurity)},
+		{"GET /me/security/sms/remove", c.guest(c.backToSecurity)},
+		{"POST /me/security/sms/remove", c.guest(c.removeSMS)},
+		{"POST /me/security/prefer", c.guest(c.prefer)},
 		{"POST /me/security/totp/remove", c.guest(c.removeTOTP)},
 		{"POST /me/security/passkey/rename", c.guest(c.renamePasskey)},
 		{"POST /me/security/passkey/remove", c.guest(c.removePasskey)},

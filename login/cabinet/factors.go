@@ -27,7 +27,11 @@ func (c *Room) sensitive(w http.ResponseWriter, r *http.Request, v visit) (ok bo
 // warn asks whether to remove the last factor, and says what is lost with it. It reports false when there is nothing to
 // warn of, or when the person was asked already.
 func (c *Room) warn(w http.ResponseWriter, r *http.Request, v visit, ask removal) (asked bool, err error) {
-	if len(v.person.TOTP)+len(v.person.Passkeys) > 1 || r.PostFormValue("confirmed") != "" {
+	left := len(v.person.TOTP) + len(v.person.Passkeys)
+	if v.person.HasSMS() {
+		left++
+	}
+	if left > 1 || r.PostFormValue("confirmed") != "" {
 		return false, nil
 	}
 	ask.Backup = len(v.person.Backup.Hashes) > 0
@@ -54,6 +58,29 @@ func (c *Room) removeTOTP(w http.ResponseWriter, r *http.Request, v visit) error
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=removed")
+}
+
+// removeSMS turns codes by SMS off.
+func (c *Room) removeSMS(w http.ResponseWriter, r *http.Request, v visit) error {
+	if ok, err := c.sensitive(w, r, v); !ok {
+		return err
+	}
+	ask := removal{Action: r.URL.Path, Name: account.MaskPhone(v.person.Phone.Value)}
+	if asked, err := c.warn(w, r, v, ask); asked {
+		return err
+	}
+	if err := c.cfg.Accounts.RemoveSMS(r.Context(), v.person.ID, c.cfg.Origin(r)); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/security")
+}
+
+// prefer asks for another factor first from now on.
+func (c *Room) prefer(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := c.cfg.Accounts.PreferFactor(r.Context(), v.person.ID, account.Method(r.PostFormValue("factor"))); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/security")
 }
 
 // removePasskey ends signing in by a passkey.

@@ -20,8 +20,11 @@ type securityData struct {
 	Backup   credential.BackupSet
 
 	Passkeys []credential.Passkey
-	Site     bool   // passkeys may be added
-	Signal   string // for the browser: which passkeys are still taken (JSON)
+	SMS      account.SMSFactor
+	Phone    string           // masked; empty when there is none
+	Factors  []account.Method // that are set up, what is asked first before the rest
+	Site     bool             // passkeys may be added
+	Signal   string           // for the browser: which passkeys are still taken (JSON)
 
 	Certificates []certificate
 	Signatures   bool // certificates may be added
@@ -51,10 +54,13 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 		return fmt.Errorf("encoding a signal: %w", err)
 	}
 	data := securityData{
-		Passkeys: v.person.Passkeys, Site: c.cfg.Accounts.HasPasskeys(), Signal: string(signal),
+		SMS: v.person.SMS, Factors: v.person.Factors(), Passkeys: v.person.Passkeys, Site: c.cfg.Accounts.HasPasskeys(), Signal: string(signal),
 		Password: v.person.Password, Apps: v.person.TOTP,
 		Left: len(v.person.Backup.Hashes), Backup: v.person.Backup,
 		Certificates: certificates(v.person.Certificates, c.cfg.Now()), Signatures: c.cfg.Signatures,
+	}
+	if v.person.Phone.Value != "" {
+		data.Phone = account.MaskPhone(v.person.Phone.Value)
 	}
 	page := c.page(v, "me-security", data)
 	switch r.FormValue("done") {
