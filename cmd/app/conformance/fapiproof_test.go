@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"testing"
 )
 
 func fapiProofs() []module {
@@ -170,4 +171,22 @@ func privateJWK(r *run) map[string]any {
 	must(r, err)
 	jwk["d"] = encodedBytes(scalar)
 	return jwk
+}
+
+// Where a token is bound already, a proof by RS256 falls for its key; here nothing but its algorithm is wrong.
+func TestP23AProofByRS256IsRefusedThoughNothingIsBoundYet(t *testing.T) {
+	r := attack(t)
+	c := r.op.ids.fapi
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	must(t, err)
+	by := func(alg string) func(*call) {
+		return func(x *call) {
+			x.proof.alg, x.proof.key = alg, key
+			x.proof.header["jwk"] = publicJWK(t, key.Public(), "")
+		}
+	}
+	r.want(r.exchange(c, r.pushedWithout(c).Get("code"), by("RS256")), http.StatusBadRequest, "invalid_dpop_proof")
+	if got := r.exchange(c, r.pushedWithout(c).Get("code"), by("PS256")); got.status != http.StatusOK {
+		t.Errorf("by PS256: %d %s", got.status, got.raw)
+	}
 }
