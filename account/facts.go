@@ -90,7 +90,8 @@ func (a *Account) owe(kind TaskKind, due time.Time, payload any) {
 func (a *Account) signal(e Event) {
 	s := Signal{Kind: e.Kind, At: e.At, Person: e.Actor == "person", From: e.Details["from"], To: e.Details["to"]}
 	switch e.Kind {
-	case PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved, LevelRaised, AccountLocked, AccountUnlocked:
+	case PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved,
+		SMSFactorAdded, SMSFactorRemoved, LevelRaised, AccountLocked, AccountUnlocked:
 		for _, g := range a.Grants {
 			s.Clients = append(s.Clients, g.ClientID)
 		}

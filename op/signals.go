@@ -94,6 +94,10 @@ func eventOf(s account.Signal) (name string, event map[string]any) {
 		return credential("fido2-platform", "create")
 	case account.PasskeyRemoved:
 		return credential("fido2-platform", "revoke")
+	case account.SMSFactorAdded:
+		return credential("phone-sms", "create")
+	case account.SMSFactorRemoved:
+		return credential("phone-sms", "revoke")
 	case account.LevelRaised:
 		event["namespace"], event["previous_level"], event["current_level"], event["change_direction"] = "urn:vhod:level", s.From, s.To, "increase"
 		return SignalLevel, event

@@ -172,6 +172,8 @@ func TestEventsSayWhatChangedAndNothingOfWhy(t *testing.T) {
 		{account.TOTPAdded, "credential-change", base("credential_type", "app", "change_type", "create")},
 		{account.TOTPRemoved, "credential-change", base("credential_type", "app", "change_type", "revoke")},
 		{account.PasskeyAdded, "credential-change", base("credential_type", "fido2-platform", "change_type", "create")},
+		{account.SMSFactorAdded, "credential-change", base("credential_type", "phone-sms", "change_type", "create")},
+		{account.SMSFactorRemoved, "credential-change", base("credential_type", "phone-sms", "change_type", "revoke")},
 		{account.PasskeyRemoved, "credential-change", base("credential_type", "fido2-platform", "change_type", "revoke")},
 		{account.LevelRaised, "assurance-level-change", base("namespace", "urn:vhod:level", "previous_level", "standard", "current_level", "verified", "change_direction", "increase")},
 		{account.AccountLocked, "account-disabled", map[string]any{}},
