@@ -1,10 +1,8 @@
 package login
 
 import (
-	"fmt"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/vhod-id/vhod/op"
@@ -33,28 +31,11 @@ func (d *Door) respond(w http.ResponseWriter, r *http.Request, a *attempt) error
 		page.FormAction = formAction(response.RedirectURI)
 		return d.render(w, r, a, page)
 	}
-	to, err := redirectURL(response)
+	to, err := response.Location()
 	if err != nil {
 		return err
 	}
 	return seeOther(w, r, to)
-}
-
-// redirectURL adds the parameters to the query that the redirect URI may have (RFC 6749 §4.1.2).
-func redirectURL(response op.Response) (string, error) {
-	u, err := url.Parse(response.RedirectURI)
-	if err != nil {
-		return "", fmt.Errorf("parsing a redirect URI: %w", err)
-	}
-	added := make(url.Values, len(response.Params))
-	for name, value := range response.Params {
-		added.Set(name, value)
-	}
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += added.Encode()
-	return u.String(), nil
 }
 
 func fieldsOf(params map[string]string) []field {

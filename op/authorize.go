@@ -66,6 +66,14 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.refuseTo(w, r, client, nil, err)
 		return
 	}
+	if requestURI == "" {
+		outside := form
+		if form, err = p.signedRequest(r.Context(), client, outside); err != nil {
+			req, _ := p.checkRequest(client, outside) // says alone where the error may go
+			p.refuseTo(w, r, client, req, err)
+			return
+		}
+	}
 	req, err := p.checkRequest(client, form)
 	if err != nil {
 		p.refuseTo(w, r, client, req, err)
@@ -124,6 +132,9 @@ func (p *Provider) checkRequest(client *Client, form url.Values) (*AuthRequest, 
 		ResponseMode: "query", State: form.Get("state"), Nonce: form.Get("nonce"), LoginHint: form.Get("login_hint"),
 		UILocales: strings.Fields(form.Get("ui_locales")), Prompt: strings.Fields(form.Get("prompt")), DPoPJKT: form.Get("dpop_jkt"),
 		CreatedAt: p.now(),
+	}
+	if mode, known := responseMode(form); known {
+		req.ResponseMode = mode // before all else: errors are answered in it too
 	}
 	if len(req.State) > maxState {
 		req.State = ""
@@ -186,12 +197,8 @@ func sameLoopback(known, got string) bool {
 }
 
 func checkResponse(client *Client, req *AuthRequest, form url.Values) error {
-	switch mode := form.Get("response_mode"); mode {
-	case "", "query":
-	case "form_post":
-		req.ResponseMode = mode
-	default:
-		return refuse("invalid_request", "response_mode.unknown", "response_mode is query or form_post")
+	if _, known := responseMode(form); !known {
+		return refuse("invalid_request", "response_mode.unknown", "response_mode is one of "+strings.Join(responseModes, ", "))
 	}
 	switch form.Get("response_type") {
 	case "code":
@@ -202,9 +209,6 @@ func checkResponse(client *Client, req *AuthRequest, form url.Values) error {
 	}
 	if !client.may("authorization_code") {
 		return refuse("unauthorized_client", "grant.not_allowed", "the client may not use the code flow")
-	}
-	if form.Get("request") != "" {
-		return refuse("request_not_supported", "request.unsupported", "request objects are not supported")
 	}
 	if form.Get("request_uri") != "" {
 		return refuse("request_uri_not_supported", "request_uri.unsupported", "request_uri is not one that we issued")
@@ -406,7 +410,13 @@ func (p *Provider) refuseTo(w http.ResponseWriter, r *http.Request, client *Clie
 		p.showRefusal(w, r, client, b)
 		return
 	}
-	p.send(w, r, p.errorResponse(req, b.code, "["+b.diagnosis.Code+"] "+b.diagnosis.Description))
+	response, err := p.errorResponse(r.Context(), req, b.code, "["+b.diagnosis.Code+"] "+b.diagnosis.Description)
+	if err != nil {
+		p.cfg.Log.ErrorContext(r.Context(), "answering an authorization request", "client", client.ID, "error", err)
+		p.showRefusal(w, r, client, refuse("server_error", "internal", "internal error, reference "+r.Header.Get("X-Request-Id")))
+		return
+	}
+	p.send(w, r, response)
 }
 
 // showRefusal shows a refusal on a page of ours: there is nowhere that may be redirected to.

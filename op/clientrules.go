@@ -53,9 +53,7 @@ func (c *Client) Check() error {
 	if !slices.Contains([]string{"", "pairwise", "public"}, c.SubjectType) {
 		wrong("subject_type %q: pairwise or public", c.SubjectType)
 	}
-	if !slices.Contains([]string{"", "RS256", "PS256", "ES256", "EdDSA"}, c.IDTokenAlg) {
-		wrong("id_token_alg %q: RS256, PS256, ES256 or EdDSA", c.IDTokenAlg)
-	}
+	problems = append(problems, c.checkSigning()...)
 	return errors.Join(append(problems, c.checkFAPI()...)...)
 }
 

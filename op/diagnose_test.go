@@ -13,7 +13,7 @@ import (
 var spoken = []*regexp.Regexp{
 	regexp.MustCompile(`"\[([a-z_0-9]+\.[a-z_0-9]+)\]`),
 	regexp.MustCompile(`(?:refuse|diagnosed)\([^,()]+(?:\([^()]*\))?, "([a-z_0-9]+\.[a-z_0-9]+)"`),
-	regexp.MustCompile(`badProof\("([a-z_0-9]+\.[a-z_0-9]+)"`),
+	regexp.MustCompile(`bad(?:Proof|Object)\("([a-z_0-9]+\.[a-z_0-9]+)"`),
 }
 
 var differs = regexp.MustCompile(`differs[A-Z]\w+\s+= "([a-z]+)"`)

@@ -22,10 +22,13 @@ func (c *Client) mayRotate() bool { return c.Profile != ProfileFAPI2 }
 
 // idTokenAlg is what a client's ID tokens and logout tokens are signed by: as registered, else RS256 (OpenID Connect Registration §2), which FAPI 2.0 §5.4.1
 // forbids; PS256 needs the same key.
-func (c *Client) idTokenAlg() keys.Algorithm {
+func (c *Client) idTokenAlg() keys.Algorithm { return c.signedBy(c.IDTokenAlg) }
+
+// signedBy is the algorithm of what is signed for a client: the one that it registered for this, else the default.
+func (c *Client) signedBy(registered string) keys.Algorithm {
 	switch {
-	case c.IDTokenAlg != "":
-		return keys.Algorithm(c.IDTokenAlg)
+	case registered != "":
+		return keys.Algorithm(registered)
 	case c.Profile == ProfileFAPI2:
 		return keys.PS256
 	}
@@ -36,9 +39,6 @@ func (c *Client) idTokenAlg() keys.Algorithm {
 func (c *Client) checkFAPI() (problems []error) {
 	if c.Profile != ProfileFAPI2 {
 		return nil
-	}
-	if c.IDTokenAlg == string(keys.RS256) {
-		problems = append(problems, errors.New("id_token_alg RS256 is refused in the profile fapi2 (FAPI 2.0 §5.4.1)"))
 	}
 	if slices.ContainsFunc(c.Auth, func(method string) bool { return slices.Contains([]string{AuthNone, AuthBasic, AuthPost}, method) }) {
 		problems = append(problems, errors.New("auth: the profile fapi2 has neither secrets nor public clients: use private_key_jwt or a certificate (FAPI 2.0 §5.3.2.1)"))

@@ -85,7 +85,7 @@ func (p *Provider) turnDown(ctx context.Context, req *AuthRequest, code, descrip
 	if req.Remote != nil {
 		return p.decide(ctx, req, decision{Refused: code})
 	}
-	return p.errorResponse(req, code, description), nil
+	return p.errorResponse(ctx, req, code, description)
 }
 
 // grant makes a code for what was approved.
@@ -117,11 +117,11 @@ func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, 
 	if err := p.cfg.Ephemera.Put(ctx, codeKey(code), raw, codeLife); err != nil {
 		return Response{}, fmt.Errorf("keeping a code: %w", err)
 	}
-	return p.response(req, map[string]string{"code": code}), nil
+	return p.response(ctx, req, map[string]string{"code": code})
 }
 
-func (p *Provider) errorResponse(req *AuthRequest, code, description string) Response {
-	return p.response(req, map[string]string{"error": code, "error_description": printableDescription(description)})
+func (p *Provider) errorResponse(ctx context.Context, req *AuthRequest, code, description string) (Response, error) {
+	return p.response(ctx, req, map[string]string{"error": code, "error_description": printableDescription(description)})
 }
 
 func printableDescription(s string) string {
@@ -133,37 +133,20 @@ func printableDescription(s string) string {
 	}, s)
 }
 
-// response adds what every response has: state, and the issuer against mix-up (RFC 9207).
-func (p *Provider) response(req *AuthRequest, params map[string]string) Response {
-	params["iss"] = p.cfg.Issuer
-	if req.State != "" {
-		params["state"] = req.State
-	}
-	return Response{RedirectURI: req.RedirectURI, Mode: req.ResponseMode, Params: params}
-}
-
 // send answers the browser with an authorization response of our own making.
 func (p *Provider) send(w http.ResponseWriter, r *http.Request, response Response) {
 	if response.Mode == "form_post" {
 		sendForm(w, response)
 		return
 	}
-	u, err := url.Parse(response.RedirectURI)
+	to, err := response.Location()
 	if err != nil { // it was registered, so it was parsed before
 		http.Error(w, "bad redirect URI", http.StatusInternalServerError)
 		return
 	}
-	added := url.Values{}
-	for k, v := range response.Params {
-		added.Set(k, v)
-	}
-	if u.RawQuery != "" {
-		u.RawQuery += "&"
-	}
-	u.RawQuery += added.Encode()
 	w.Header().Set("Cache-Control", "no-store")
 	// 303: a POST that brought the person here is not repeated at the client (RFC 9700 §4.12).
-	http.Redirect(w, r, u.String(), http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // formPage is OAuth 2.0 Form Post Response Mode §2, for answers that nobody had to act for. Its one script is allowed by

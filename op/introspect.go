@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -47,7 +48,41 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, form url.V
 	if err != nil {
 		return err
 	}
+	if wantsSigned(r) {
+		return p.answerIntrospection(w, r, client, answer)
+	}
 	answerJSON(w, http.StatusOK, answer)
+	return nil
+}
+
+// typeIntrospection is the typ of a signed answer, and without its prefix the media type that asks for one (RFC 9701 §4, §5).
+const typeIntrospection = "token-introspection+jwt"
+
+// wantsSigned reports whether a caller asks for a signed answer; among several types the first that is ours counts.
+func wantsSigned(r *http.Request) bool {
+	for _, each := range strings.Split(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		kind, _, _ := strings.Cut(strings.TrimSpace(each), ";")
+		if strings.EqualFold(kind, "application/json") {
+			return false
+		}
+		if strings.EqualFold(kind, "application/"+typeIntrospection) {
+			return true
+		}
+	}
+	return false
+}
+
+// answerIntrospection is RFC 9701 §5: the answer stands in a claim of its own, so that the JWT is no access token, and names who asked.
+func (p *Provider) answerIntrospection(w http.ResponseWriter, r *http.Request, client *Client, answer introspection) error {
+	token, err := p.sign(r.Context(), client.signedBy(client.IntrospectionAlg), typeIntrospection, map[string]any{
+		"iss": p.cfg.Issuer, "aud": client.ID, "iat": p.now().Unix(), "token_introspection": answer,
+	})
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/"+typeIntrospection)
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = io.WriteString(w, token)
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // clientMetadata is what a client says of itself (RFC 7591 §2, OpenID Connect Registration §2, RP-Initiated Logout §3.1, RFC 9126 §6,
-// RFC 9449 §5.2, RFC 8705 §2.1.2, §3.4). Members that are not here are ignored, as the RFC says.
+// RFC 9449 §5.2, RFC 8705 §2.1.2, §3.4, JARM §3, RFC 9701 §6, RFC 9101 §10.5). Members that are not here are ignored, as the RFC says.
 type clientMetadata struct {
 	RedirectURIs           []string        `json:"redirect_uris,omitempty"`
 	PostLogoutRedirectURIs []string        `json:"post_logout_redirect_uris,omitempty"`
@@ -31,6 +31,10 @@ type clientMetadata struct {
 	SubjectType            string          `json:"subject_type,omitempty"`
 	IDTokenAlg             string          `json:"id_token_signed_response_alg,omitempty"`
 	UserInfoAlg            string          `json:"userinfo_signed_response_alg,omitempty"`
+	ResponseAlg            string          `json:"authorization_signed_response_alg,omitempty"`
+	IntrospectionAlg       string          `json:"introspection_signed_response_alg,omitempty"`
+	RequestAlg             string          `json:"request_object_signing_alg,omitempty"`
+	RequireSigned          bool            `json:"require_signed_request_object,omitempty"`
 	AuthMethod             string          `json:"token_endpoint_auth_method,omitempty"`
 	AuthAlg                string          `json:"token_endpoint_auth_signing_alg,omitempty"`
 	DefaultMaxAge          *int64          `json:"default_max_age,omitempty"`
@@ -135,6 +139,7 @@ func (p *Provider) fill(ctx context.Context, c *Client, m clientMetadata, scopes
 	}
 	c.AuthAlg, c.JWKS, c.JWKSURI = m.AuthAlg, m.JWKS, m.JWKSURI
 	c.IDTokenAlg, c.UserInfoAlg = m.IDTokenAlg, m.UserInfoAlg
+	c.ResponseAlg, c.IntrospectionAlg, c.RequestAlg, c.RequireSigned = m.ResponseAlg, m.IntrospectionAlg, m.RequestAlg, m.RequireSigned
 	c.SubjectType = m.SubjectType
 	c.RequirePAR, c.RequireDPoP = m.RequirePAR, m.RequireDPoP
 	c.BackchannelLogoutURI, c.BackchannelSession = m.BackchannelLogoutURI, m.BackchannelSession
@@ -165,8 +170,6 @@ func (m clientMetadata) checkMembers() error {
 		return badMetadata("response_types: of them only code is offered")
 	case slices.ContainsFunc(m.GrantTypes, func(g string) bool { return !slices.Contains(grantsForAll, g) }):
 		return badMetadata("grant_types: those that a client may register for itself are %s", strings.Join(grantsForAll, ", "))
-	case !slices.Contains([]string{"", "none", "RS256", "PS256", "ES256", "EdDSA"}, m.UserInfoAlg) || m.UserInfoAlg == "none":
-		return badMetadata("userinfo_signed_response_alg: RS256, PS256, ES256 or EdDSA")
 	case !slices.Contains([]string{"", "RS256", "PS256", "ES256", "EdDSA"}, m.AuthAlg):
 		return badMetadata("token_endpoint_auth_signing_alg: RS256, PS256, ES256 or EdDSA")
 	case m.DefaultMaxAge != nil && (*m.DefaultMaxAge < 0 || *m.DefaultMaxAge > 1<<31):
@@ -235,7 +238,8 @@ func metadataOf(c *Client) clientMetadata {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, ResponseTypes: []string{"code"}, GrantTypes: c.GrantTypes,
 		ApplicationType: "web", Contacts: c.Registration.Contacts, ClientName: c.Name["ru"], ClientURI: c.URI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI,
 		TermsURI: c.TermsURI, JWKSURI: c.JWKSURI, JWKS: c.JWKS, SectorURI: c.Registration.SectorURI, SubjectType: orElse(c.SubjectType, "pairwise"),
-		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,
+		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg, ResponseAlg: c.ResponseAlg,
+		IntrospectionAlg: c.IntrospectionAlg, RequestAlg: c.RequestAlg, RequireSigned: c.RequireSigned, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,
 		DefaultACR: c.DefaultACR, InitiateLoginURI: c.Registration.InitiateLoginURI, Scope: strings.Join(c.Scopes, " "), SoftwareID: c.Registration.SoftwareID,
 		SoftwareVersion: c.Registration.SoftwareVersion, RequirePAR: c.RequirePAR, RequireDPoP: c.RequireDPoP, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		BackchannelSession: c.BackchannelSession, FrontchannelLogoutURI: c.FrontchannelLogoutURI,

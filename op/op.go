@@ -65,6 +65,10 @@ type Client struct {
 	FrontchannelLogoutURI  string             // loaded in a frame when a session ends (OpenID Connect Front-Channel Logout 1.0 §2)
 	AuthAlg                string             // the one algorithm of its assertions; empty: any that its profile allows
 	UserInfoAlg            string             // userinfo is a JWT signed so; JSON when empty
+	ResponseAlg            string             // of its signed authorization responses (JARM §3); RS256 when empty
+	IntrospectionAlg       string             // of its signed introspection (RFC 9701 §6); RS256 when empty
+	RequestAlg             string             // the one algorithm of its request objects; empty: any that its profile allows
+	RequireSigned          bool               // asks by signed request objects alone (RFC 9101 §10.5)
 	DefaultMaxAge          *time.Duration     // when a request has no max_age
 	DefaultACR             []string           // when a request asks for none
 	Registration           *Registration      // of a client that registered itself
@@ -85,7 +89,7 @@ type AuthRequest struct {
 	ID            string
 	ClientID      string
 	RedirectURI   string
-	ResponseMode  string // query, form_post
+	ResponseMode  string // query, form_post, query.jwt, fragment.jwt, form_post.jwt
 	Scopes        []string
 	State, Nonce  string
 	Challenge     string // PKCE S256
@@ -192,7 +196,7 @@ type Released struct {
 // Response is where an authorization response goes.
 type Response struct {
 	RedirectURI string
-	Mode        string // query, form_post, or ModePage: the person is told, and nobody redirected
+	Mode        string // query, fragment, form_post, or ModePage: the person is told, and nobody redirected
 	Params      map[string]string
 }
 

@@ -43,6 +43,9 @@ func (p *Provider) par(w http.ResponseWriter, r *http.Request, form url.Values) 
 		form.Del(name)
 	}
 	form.Set("client_id", client.ID)
+	if form, err = p.signedRequest(r.Context(), client, form); err != nil {
+		return onWire(err)
+	}
 	if err := p.bindPushed(w, r, client, form); err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func TestAPushedRequestIsCheckedBeforeTheBrowserComes(t *testing.T) {
 		{"scope of others", "web", []string{"scope", "openid snils"}, 400, "invalid_scope", "scope.not_granted"},
 		{"implicit", "web", []string{"response_type", "id_token"}, 400, "unsupported_response_type", "response_type.unsupported"},
 		{"request_uri inside", "web", []string{"request_uri", "urn:ietf:params:oauth:request_uri:x"}, 400, "invalid_request", "par.request_uri"},
-		{"request object", "web", []string{"request", "ey.."}, 400, "request_not_supported", "request.unsupported"},
+		{"a request object without a signature", "web", []string{"request", "ey.."}, 400, "invalid_request_object", "request.malformed"},
 		{"another client's id", "web", []string{"client_id", "other"}, 400, "", ""},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -249,11 +249,11 @@ func TestTrap7P01ARedirectURIIsComparedExactly(t *testing.T) {
 	}
 }
 
-func TestTrap8RequestObjectsAreRefusedWhole(t *testing.T) {
+func TestTrap8ARequestObjectThatNobodySignedIsRefusedWhole(t *testing.T) {
 	h := trapHouse(t)
 	unsignedRequest := "eyJhbGciOiJub25lIn0.eyJjbGllbnRfaWQiOiJ3ZWIiLCJzY29wZSI6Im9wZW5pZCJ9."
 	for name, row := range map[string]struct{ value, want string }{
-		"request":     {unsignedRequest, "request_not_supported"},
+		"request":     {unsignedRequest, "invalid_request_object"},
 		"request_uri": {"https://rp.example/request.jwt", "request_uri_not_supported"},
 	} {
 		if back := h.authorize(codeRequest("web", name, row.value)).back(); back.Get("error") != row.want || back.Get("iss") != issuer || back.Get("state") != "state" {

@@ -50,6 +50,11 @@ type ClientSettings struct {
 	ExchangeAudience       []string          `yaml:"exchange_audience"`
 	DetailTypes            []string          `yaml:"authorization_details_types"`
 	IDTokenAlg             string            `yaml:"id_token_alg"`
+	UserInfoAlg            string            `yaml:"userinfo_signed_response_alg"`
+	ResponseAlg            string            `yaml:"authorization_signed_response_alg"`
+	IntrospectionAlg       string            `yaml:"introspection_signed_response_alg"`
+	RequestAlg             string            `yaml:"request_object_signing_alg"`
+	RequireSigned          bool              `yaml:"require_signed_request_object"`
 	SubjectType            string            `yaml:"subject_type"`
 	SectorIdentifier       string            `yaml:"sector_identifier"`
 	RequirePAR             bool              `yaml:"require_par"`
@@ -86,6 +91,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		TermsURI: s.TermsURI, Profile: op.Profile(s.Profile), Native: s.Native, Auth: s.Auth, JWKSURI: s.JWKSURI,
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes,
 		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
+		UserInfoAlg: s.UserInfoAlg, ResponseAlg: s.ResponseAlg, IntrospectionAlg: s.IntrospectionAlg, RequestAlg: s.RequestAlg, RequireSigned: s.RequireSigned,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
 		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
 		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, EventsURI: s.EventsURI, Events: s.Events, CreatedAt: now, UpdatedAt: now,
