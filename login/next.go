@@ -49,6 +49,7 @@ type policy struct {
 	Anew       bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device     bool             // a device asks, and the person has to say that it is theirs
 	Remembered bool             // in this browser no second factor is asked where little is at stake
+	Recovering bool             // what the service asks comes after the person is back
 	NoSMS      bool             // the phone has proven something else already: it is not two factors
 	Passkeys   bool             // this site can have passkeys
 	Sign       bool             // electronic signatures are taken here

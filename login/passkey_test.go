@@ -198,3 +198,15 @@ func TestHalfASignInMakesNoPasskey(t *testing.T) {
 		}
 	}
 }
+
+func TestRecoveryOnTheWayToAServiceThatAsksForAPasskeyTakesASpareKey(t *testing.T) {
+	h := newHouse(t)
+	h.person("+79130000010")
+	h.addPasskey(h.signIn("+79130000010"), h.key())
+	h.notices()
+	b := h.browser().open(h.request(func(r *op.AuthRequest) {
+		r.ACR = []op.ACR{{Level: account.Simplified, Strength: account.PhishingResistant}}
+	})).fill("continue", "identifier", "+79130000010").fill("forgot").on("recovery").fill("continue", "identifier", "+79130000010").on("recovery-code")
+	code, _ := h.sent("+79130000010")
+	b.fill("continue", "code", code).on("passkey").fill("other-way").on("backup")
+}

@@ -32,8 +32,12 @@ func secondsFor(c circumstances) []account.Method {
 
 // circumstancesOf reads them from the person and what is asked.
 func circumstancesOf(person *account.Account, p policy) circumstances {
+	strength := p.Strength
+	if p.Recovering {
+		strength = account.OneFactor
+	}
 	return circumstances{
-		Strength: p.Strength, Level: p.Level, Sensitive: p.Device || !p.Since.IsZero(),
+		Strength: strength, Level: p.Level, Sensitive: p.Device || !p.Since.IsZero(),
 		Remembered: p.Remembered, Has: secondsOf(person, p.NoSMS),
 	}
 }

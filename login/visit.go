@@ -77,6 +77,7 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 func (d *Door) policyFor(v *visit) policy {
 	p := policyOf(v.attempt, v.req, v.person, d.cfg.Now())
 	p.Remembered = v.attempt.Kind == kindSignIn && v.person != nil && v.person.Remembers(v.device, p.Now)
+	p.Recovering = v.attempt.Kind == kindRecovery && !v.attempt.Recovery.done()
 	p.NoSMS = v.attempt.Recovery != nil && v.attempt.Recovery.Channel == "sms"
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()
 	p.Sign = d.cfg.VerifySignature != nil
