@@ -119,6 +119,40 @@ func TestOpenIDClientFromNPMSignsInFromDiscoveryAlone(t *testing.T) {
 	}
 }
 
+func TestOpenIDClientFromNPMSignsItsRequestAndTakesASignedAnswer(t *testing.T) {
+	private, public := clientKey(t)
+	keyFile, clients := filepath.Join(t.TempDir(), "key.json"), filepath.Join(t.TempDir(), "clients.yaml")
+	write(t, keyFile, private)
+	base := freeBlock(t)
+	redirect := fmt.Sprintf("http://localhost:%d/callback", base+10)
+	write(t, clients, `clients:
+  - id: signing
+    name: {ru: Подписывающий сайт, en: Signing site}
+    auth: [private_key_jwt]
+    jwks: {"keys":[`+public+`]}
+    redirect_uris: [`+redirect+`]
+    scopes: [openid, profile]
+    require_signed_request_object: true
+    request_object_signing_alg: ES256
+    authorization_signed_response_alg: ES256
+`)
+	s := startStandAt(t, base, "-apply", clients)
+	n := startNode(t, "openid-client-signed.mjs", s.url(0, ""), "signing", keyFile, redirect)
+	if signed := n.read("signed"); !slices.Equal(signed.Parameters, []string{"client_id", "request"}) {
+		t.Errorf("the request: %+v", signed)
+	}
+	signInAs(t, s, s.registered("standard"), n.read("").Open, "callback")
+	if answered := n.read("answered"); !slices.Equal(answered.Parameters, []string{"response"}) {
+		t.Errorf("the answer: %+v", answered)
+	}
+	if id := n.read("id_token"); id.Sub == "" || id.ACR != "urn:vhod:acr:standard:1fa" {
+		t.Errorf("the ID token: %+v", id)
+	}
+	if !n.read("").Done {
+		t.Error("it did more than it was asked to")
+	}
+}
+
 func TestOpenIDClientFromNPMPushesItsRequestAndBindsItsTokens(t *testing.T) {
 	private, public := clientKey(t)
 	keyFile, clients := filepath.Join(t.TempDir(), "key.json"), filepath.Join(t.TempDir(), "clients.yaml")
