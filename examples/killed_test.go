@@ -86,7 +86,7 @@ type newcomer struct {
 
 func (c *newcomer) signUp() {
 	s := *c.node.stage
-	s.t = c
+	s.t, s.over = c, c.node.dead.Load // a code that was owed comes after the restart
 	b := newBrowser(c)
 	b.open(s.at(1, "/sign-in"))
 	b.want("identify")
