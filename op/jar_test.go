@@ -2,6 +2,7 @@ package op_test
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -153,5 +154,33 @@ func TestAClientThatSignsIsHeldToIt(t *testing.T) {
 	other := newSigner(t, func(c *op.Client) { c.RequestAlg = "PS256" })
 	if back := other.ask(other.object("", nil, nil)); back.Get("error") != "invalid_request_object" {
 		t.Errorf("another algorithm than the registered one: %v", back)
+	}
+}
+
+func TestTheProfileFAPI2TakesNoRequestObjectWithoutTypeAndBeginning(t *testing.T) {
+	s := newSigner(t, func(c *op.Client) { c.Profile, c.Auth, c.Secrets = op.ProfileFAPI2, []string{op.AuthPrivateKey}, nil })
+	push := func(object string) wire {
+		now := s.clock.Now().Unix()
+		assertion := makeJWS(t, "", s.key, map[string]any{"kid": "k1"}, map[string]any{"iss": s.client.ID, "sub": s.client.ID, "aud": issuer, "exp": now + 60, "jti": keys.RandomID()})
+		r := httptest.NewRequest(http.MethodPost, "/par", strings.NewReader(url.Values{"request": {object}, "client_assertion": {assertion},
+			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}}.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return s.do(r)
+	}
+	if got := push(s.object("", nil, nil)); got.status != http.StatusCreated {
+		t.Errorf("a good one: %d %v", got.status, got.body)
+	}
+	for says, object := range map[string]string{
+		"request.typ":  s.object("", map[string]any{"typ": "JWT"}, nil),
+		"request.time": s.object("", nil, map[string]any{"nbf": nil}),
+	} {
+		if got := push(object); got.text("error") != "invalid_request_object" || !strings.Contains(got.text("error_description"), "["+says) {
+			t.Errorf("%s: %d %v", says, got.status, got.body)
+		}
+	}
+	loose := s.client
+	loose.ResponseAlg = "RS256"
+	if err := loose.Check(); err == nil || !strings.Contains(err.Error(), "authorization_signed_response_alg") {
+		t.Errorf("RS256 in the profile: %v", err)
 	}
 }
