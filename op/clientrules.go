@@ -54,6 +54,7 @@ func (c *Client) Check() error {
 		wrong("subject_type %q: pairwise or public", c.SubjectType)
 	}
 	problems = append(problems, c.checkSigning()...)
+	problems = append(problems, c.IDTokenEncryption.check("id_token", c), c.UserInfoEncryption.check("userinfo", c))
 	return errors.Join(append(problems, c.checkFAPI()...)...)
 }
 

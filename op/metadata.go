@@ -31,6 +31,10 @@ type clientMetadata struct {
 	SubjectType            string          `json:"subject_type,omitempty"`
 	IDTokenAlg             string          `json:"id_token_signed_response_alg,omitempty"`
 	UserInfoAlg            string          `json:"userinfo_signed_response_alg,omitempty"`
+	IDTokenEncAlg          string          `json:"id_token_encrypted_response_alg,omitempty"`
+	IDTokenEncEnc          string          `json:"id_token_encrypted_response_enc,omitempty"`
+	UserInfoEncAlg         string          `json:"userinfo_encrypted_response_alg,omitempty"`
+	UserInfoEncEnc         string          `json:"userinfo_encrypted_response_enc,omitempty"`
 	ResponseAlg            string          `json:"authorization_signed_response_alg,omitempty"`
 	IntrospectionAlg       string          `json:"introspection_signed_response_alg,omitempty"`
 	RequestAlg             string          `json:"request_object_signing_alg,omitempty"`
@@ -139,6 +143,7 @@ func (p *Provider) fill(ctx context.Context, c *Client, m clientMetadata, scopes
 	}
 	c.AuthAlg, c.JWKS, c.JWKSURI = m.AuthAlg, m.JWKS, m.JWKSURI
 	c.IDTokenAlg, c.UserInfoAlg = m.IDTokenAlg, m.UserInfoAlg
+	c.IDTokenEncryption, c.UserInfoEncryption = Encryption{m.IDTokenEncAlg, m.IDTokenEncEnc}, Encryption{m.UserInfoEncAlg, m.UserInfoEncEnc}
 	c.ResponseAlg, c.IntrospectionAlg, c.RequestAlg, c.RequireSigned = m.ResponseAlg, m.IntrospectionAlg, m.RequestAlg, m.RequireSigned
 	c.SubjectType = m.SubjectType
 	c.RequirePAR, c.RequireDPoP = m.RequirePAR, m.RequireDPoP
@@ -238,7 +243,9 @@ func metadataOf(c *Client) clientMetadata {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, ResponseTypes: []string{"code"}, GrantTypes: c.GrantTypes,
 		ApplicationType: "web", Contacts: c.Registration.Contacts, ClientName: c.Name["ru"], ClientURI: c.URI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI,
 		TermsURI: c.TermsURI, JWKSURI: c.JWKSURI, JWKS: c.JWKS, SectorURI: c.Registration.SectorURI, SubjectType: orElse(c.SubjectType, "pairwise"),
-		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg, ResponseAlg: c.ResponseAlg,
+		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg,
+		IDTokenEncAlg: c.IDTokenEncryption.Alg, IDTokenEncEnc: c.IDTokenEncryption.Enc, UserInfoEncAlg: c.UserInfoEncryption.Alg,
+		UserInfoEncEnc: c.UserInfoEncryption.Enc, ResponseAlg: c.ResponseAlg,
 		IntrospectionAlg: c.IntrospectionAlg, RequestAlg: c.RequestAlg, RequireSigned: c.RequireSigned, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,
 		DefaultACR: c.DefaultACR, InitiateLoginURI: c.Registration.InitiateLoginURI, Scope: strings.Join(c.Scopes, " "), SoftwareID: c.Registration.SoftwareID,
 		SoftwareVersion: c.Registration.SoftwareVersion, RequirePAR: c.RequirePAR, RequireDPoP: c.RequireDPoP, BackchannelLogoutURI: c.BackchannelLogoutURI,

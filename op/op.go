@@ -56,15 +56,17 @@ type Client struct {
 	SectorIdentifier       string   // host; from the redirect URI when empty
 	RequirePAR             bool
 	RequireDPoP            bool
-	TrustedConsent         bool               // first-party: no consent page
-	NotifyURI              string             // hears that a person answered (CIBA ping); empty: the client polls
-	BackchannelLogoutURI   string             // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
-	BackchannelSession     bool               // wants every session named (backchannel_logout_session_required)
-	EventsURI              string             // security events are posted there (RFC 8935)
-	Events                 []string           // those that it hears of; all when empty
-	FrontchannelLogoutURI  string             // loaded in a frame when a session ends (OpenID Connect Front-Channel Logout 1.0 §2)
-	AuthAlg                string             // the one algorithm of its assertions; empty: any that its profile allows
-	UserInfoAlg            string             // userinfo is a JWT signed so; JSON when empty
+	TrustedConsent         bool     // first-party: no consent page
+	NotifyURI              string   // hears that a person answered (CIBA ping); empty: the client polls
+	BackchannelLogoutURI   string   // hears of the end of sessions (OpenID Connect Back-Channel Logout 1.0 §2.2)
+	BackchannelSession     bool     // wants every session named (backchannel_logout_session_required)
+	EventsURI              string   // security events are posted there (RFC 8935)
+	Events                 []string // those that it hears of; all when empty
+	FrontchannelLogoutURI  string   // loaded in a frame when a session ends (OpenID Connect Front-Channel Logout 1.0 §2)
+	AuthAlg                string   // the one algorithm of its assertions; empty: any that its profile allows
+	UserInfoAlg            string   // userinfo is a JWT signed so; JSON when empty
+	IDTokenEncryption      Encryption
+	UserInfoEncryption     Encryption
 	ResponseAlg            string             // of its signed authorization responses (JARM §3); RS256 when empty
 	IntrospectionAlg       string             // of its signed introspection (RFC 9701 §6); RS256 when empty
 	RequestAlg             string             // the one algorithm of its request objects; empty: any that its profile allows

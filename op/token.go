@@ -207,7 +207,11 @@ func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, a
 			claims[name] = value
 		}
 	}
-	return p.sign(ctx, alg, typeID, claims)
+	token, err := p.sign(ctx, alg, typeID, claims)
+	if err != nil || client.IDTokenEncryption.Alg == "" {
+		return token, err
+	}
+	return p.encrypt(ctx, client, client.IDTokenEncryption, []byte(token), true)
 }
 
 // halfHash is at_hash: the left half of the hash that goes with the algorithm (OpenID Connect Core §3.1.3.6).

@@ -26,7 +26,7 @@ func bearerFault(status int, scheme, code, description string) *wireError {
 // body. One read gives the grant and the account.
 func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	claims, client, err := p.userClaims(w, r)
-	if err == nil && client.UserInfoAlg != "" {
+	if err == nil && (client.UserInfoAlg != "" || client.UserInfoEncryption.Alg != "") {
 		err = p.answerSigned(w, r, client, claims)
 	} else if err == nil {
 		answerJSON(w, http.StatusOK, claims)
@@ -36,20 +36,28 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerSigned answers a client that registered userinfo_signed_response_alg (OpenID Connect Core §5.3.2).
+// answerSigned answers a client that registered userinfo_signed_response_alg, userinfo_encrypted_response_alg, or both (OpenID
+// Connect Core §5.3.2).
 func (p *Provider) answerSigned(w http.ResponseWriter, r *http.Request, client *Client, claims map[string]any) error {
 	claims["iss"], claims["aud"] = p.cfg.Issuer, client.ID
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return fmt.Errorf("encoding userinfo: %w", err)
 	}
-	token, err := p.cfg.Ring.Sign(r.Context(), keys.Algorithm(client.UserInfoAlg), "userinfo+jwt", payload) // a type of its own: it is no ID token
-	if err != nil {
-		return fmt.Errorf("signing userinfo: %w", err)
+	answer := string(payload)
+	if client.UserInfoAlg != "" { // a type of its own: it is no ID token
+		if answer, err = p.cfg.Ring.Sign(r.Context(), keys.Algorithm(client.UserInfoAlg), "userinfo+jwt", payload); err != nil {
+			return fmt.Errorf("signing userinfo: %w", err)
+		}
+	}
+	if how := client.UserInfoEncryption; how.Alg != "" {
+		if answer, err = p.encrypt(r.Context(), client, how, []byte(answer), client.UserInfoAlg != ""); err != nil {
+			return err
+		}
 	}
 	w.Header().Set("Content-Type", "application/jwt")
 	w.Header().Set("Cache-Control", "no-store")
-	_, _ = io.WriteString(w, token)
+	_, _ = io.WriteString(w, answer)
 	return nil
 }
 

@@ -51,6 +51,10 @@ type ClientSettings struct {
 	DetailTypes            []string          `yaml:"authorization_details_types"`
 	IDTokenAlg             string            `yaml:"id_token_alg"`
 	UserInfoAlg            string            `yaml:"userinfo_signed_response_alg"`
+	IDTokenEncAlg          string            `yaml:"id_token_encrypted_response_alg"`
+	IDTokenEncEnc          string            `yaml:"id_token_encrypted_response_enc"`
+	UserInfoEncAlg         string            `yaml:"userinfo_encrypted_response_alg"`
+	UserInfoEncEnc         string            `yaml:"userinfo_encrypted_response_enc"`
 	ResponseAlg            string            `yaml:"authorization_signed_response_alg"`
 	IntrospectionAlg       string            `yaml:"introspection_signed_response_alg"`
 	RequestAlg             string            `yaml:"request_object_signing_alg"`
@@ -91,6 +95,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		TermsURI: s.TermsURI, Profile: op.Profile(s.Profile), Native: s.Native, Auth: s.Auth, JWKSURI: s.JWKSURI,
 		RedirectURIs: s.RedirectURIs, PostLogoutRedirectURIs: s.PostLogoutRedirectURIs, GrantTypes: s.GrantTypes,
 		Scopes: s.Scopes, Audience: s.Audience, ExchangeAudience: s.ExchangeAudience, DetailTypes: s.DetailTypes, IDTokenAlg: s.IDTokenAlg, SubjectType: s.SubjectType,
+		IDTokenEncryption: op.Encryption{Alg: s.IDTokenEncAlg, Enc: s.IDTokenEncEnc}, UserInfoEncryption: op.Encryption{Alg: s.UserInfoEncAlg, Enc: s.UserInfoEncEnc},
 		UserInfoAlg: s.UserInfoAlg, ResponseAlg: s.ResponseAlg, IntrospectionAlg: s.IntrospectionAlg, RequestAlg: s.RequestAlg, RequireSigned: s.RequireSigned,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
 		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
