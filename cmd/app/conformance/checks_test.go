@@ -21,10 +21,16 @@ func TestEveryAttackOnTheProtocolHasATest(t *testing.T) {
 			rows[strings.TrimSpace(cells[1])] = line
 		}
 	}
-	for i := 1; i <= 43; i++ {
-		id := fmt.Sprintf("P%02d", i)
+	var ids []string
+	for i := range 43 {
+		ids = append(ids, fmt.Sprintf("P%02d", i+1))
+	}
+	for i := range 11 { // guessing
+		ids = append(ids, fmt.Sprintf("G%02d", i+1))
+	}
+	for _, id := range ids {
 		named := regexp.MustCompile(`\bTest\w+`).FindAllString(rows[id], -1)
-		if len(named) == 0 && !strings.Contains(rows[id], "is not offered") {
+		if len(named) == 0 && !strings.Contains(rows[id], "is not offered") && !strings.Contains(rows[id], "not held") {
 			t.Errorf("%s has no test", id)
 		}
 		for _, name := range named {
