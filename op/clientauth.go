@@ -34,6 +34,11 @@ type credentials struct {
 	assertion string
 }
 
+// authenticateClient finds out which client a back-channel request comes from.
+func (p *Provider) authenticateClient(r *http.Request, form url.Values) (*Client, error) {
+	return p.auth.authenticate(r, form)
+}
+
 // authenticate returns the client of the request. It takes exactly one method, the one that the client registered;
 // all failures are invalid_client with status 401 (RFC 6749 §5.2).
 func (a *clientAuth) authenticate(r *http.Request, form url.Values) (*Client, error) {

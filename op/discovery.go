@@ -69,7 +69,9 @@ func (p *Provider) prepareDiscovery() error {
 		"display_values_supported":                         []string{"page"},
 	}
 	p.mutualMetadata(meta)
-	p.moreMetadata(meta)
+	if len(p.cfg.Registration) > 0 {
+		meta["registration_endpoint"] = p.cfg.Issuer + "/register"
+	}
 	body, err := json.Marshal(meta)
 	if err != nil {
 		return fmt.Errorf("writing metadata: %w", err)

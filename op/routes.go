@@ -12,28 +12,33 @@ import (
 // mux is the table of the provider's routes.
 func (p *Provider) mux() http.Handler {
 	mux := http.NewServeMux()
+	registers := len(p.cfg.Registration) > 0
 	for _, route := range []struct {
 		path    string
 		methods string
 		cors    bool // RFC 6749 and OpenID Connect name them for clients in browsers
+		open    bool
 		handle  http.HandlerFunc
 	}{
-		{"/.well-known/openid-configuration", "GET", true, p.oidcDocument},
-		{"/.well-known/oauth-authorization-server", "GET", true, p.oauthDocument},
-		{"/jwks", "GET", true, p.jwks},
-		{"/authorize", "GET POST", false, p.authorize},
-		{"/par", "POST", false, p.back(p.par)},
-		{"/device_authorization", "POST", true, p.back(p.device)},
-		{"/bc-authorize", "POST", false, p.back(p.backchannelAuthentication)},
-		{"/token", "POST", true, p.back(p.token)},
-		{"/userinfo", "GET POST", true, p.userinfo},
-		{"/introspect", "POST", false, p.back(p.introspect)},
-		{"/revoke", "POST", true, p.back(p.revoke)},
-		{"/end_session", "GET POST", false, p.endSession},
+		{"/.well-known/openid-configuration", "GET", true, true, p.oidcDocument},
+		{"/.well-known/oauth-authorization-server", "GET", true, true, p.oauthDocument},
+		{"/jwks", "GET", true, true, p.jwks},
+		{"/authorize", "GET POST", false, true, p.authorize},
+		{"/par", "POST", false, true, p.back(p.par)},
+		{"/device_authorization", "POST", true, true, p.back(p.device)},
+		{"/bc-authorize", "POST", false, true, p.back(p.backchannelAuthentication)},
+		{"/token", "POST", true, true, p.back(p.token)},
+		{"/userinfo", "GET POST", true, true, p.userinfo},
+		{"/introspect", "POST", false, true, p.back(p.introspect)},
+		{"/revoke", "POST", true, true, p.back(p.revoke)},
+		{"/end_session", "GET POST", false, true, p.endSession},
+		{"/register", "POST", false, registers, p.answering(p.register)},
+		{"/register/{id}", "GET PUT DELETE", false, registers, p.answering(p.manage)},
 	} {
-		mux.Handle(route.path, only(route.methods, route.cors, route.handle))
+		if route.open {
+			mux.Handle(route.path, only(route.methods, route.cors, route.handle))
+		}
 	}
-	p.moreRoutes(mux)
 	return mux
 }
 

@@ -120,24 +120,11 @@ func TestOpenIDClientFromNPMSignsInFromDiscoveryAlone(t *testing.T) {
 }
 
 func TestOpenIDClientFromNPMSignsItsRequestAndTakesASignedAnswer(t *testing.T) {
-	private, public := clientKey(t)
-	keyFile, clients := filepath.Join(t.TempDir(), "key.json"), filepath.Join(t.TempDir(), "clients.yaml")
-	write(t, keyFile, private)
-	base := freeBlock(t)
-	redirect := fmt.Sprintf("http://localhost:%d/callback", base+10)
-	write(t, clients, `clients:
-  - id: signing
-    name: {ru: Подписывающий сайт, en: Signing site}
-    auth: [private_key_jwt]
-    jwks: {"keys":[`+public+`]}
-    redirect_uris: [`+redirect+`]
-    scopes: [openid, profile]
+	s, n := startKeyed(t, "openid-client-signed.mjs", `    scopes: [openid, profile]
     require_signed_request_object: true
     request_object_signing_alg: ES256
     authorization_signed_response_alg: ES256
 `)
-	s := startStandAt(t, base, "-apply", clients)
-	n := startNode(t, "openid-client-signed.mjs", s.url(0, ""), "signing", keyFile, redirect)
 	if signed := n.read("signed"); !slices.Equal(signed.Parameters, []string{"client_id", "request"}) {
 		t.Errorf("the request: %+v", signed)
 	}
@@ -154,24 +141,11 @@ func TestOpenIDClientFromNPMSignsItsRequestAndTakesASignedAnswer(t *testing.T) {
 }
 
 func TestOpenIDClientFromNPMPushesItsRequestAndBindsItsTokens(t *testing.T) {
-	private, public := clientKey(t)
-	keyFile, clients := filepath.Join(t.TempDir(), "key.json"), filepath.Join(t.TempDir(), "clients.yaml")
-	write(t, keyFile, private)
-	base := freeBlock(t)
-	redirect := fmt.Sprintf("http://localhost:%d/callback", base+10)
-	write(t, clients, `clients:
-  - id: strict
-    name: {ru: Строгий сайт, en: Strict site}
-    auth: [private_key_jwt]
-    jwks: {"keys":[`+public+`]}
-    redirect_uris: [`+redirect+`]
-    grant_types: [authorization_code, refresh_token]
+	s, n := startKeyed(t, "openid-client-fapi.mjs", `    grant_types: [authorization_code, refresh_token]
     scopes: [openid, profile, email, offline_access]
     require_par: true
     require_dpop: true
 `)
-	s := startStandAt(t, base, "-apply", clients)
-	n := startNode(t, "openid-client-fapi.mjs", s.url(0, ""), "strict", keyFile, redirect)
 	if pushed := n.read("pushed"); !slices.Equal(pushed.Parameters, []string{"client_id", "request_uri"}) {
 		t.Errorf("pushed: %+v", pushed)
 	}
@@ -200,6 +174,26 @@ func TestOpenIDClientFromNPMPushesItsRequestAndBindsItsTokens(t *testing.T) {
 	if !n.read("").Done {
 		t.Error("it did more than it was asked to")
 	}
+}
+
+// startKeyed starts a stand with a client that proves itself by a key of its own, and the script that is that client. settings
+// are further lines of its registration.
+func startKeyed(t *testing.T, script, settings string) (*stand, nodeClient) {
+	t.Helper()
+	private, public := clientKey(t)
+	keyFile, clients := filepath.Join(t.TempDir(), "key.json"), filepath.Join(t.TempDir(), "clients.yaml")
+	write(t, keyFile, private)
+	base := freeBlock(t)
+	redirect := fmt.Sprintf("http://localhost:%d/callback", base+10)
+	write(t, clients, `clients:
+  - id: keyed
+    name: {ru: Сайт с ключом, en: Site with a key}
+    auth: [private_key_jwt]
+    jwks: {"keys":[`+public+`]}
+    redirect_uris: [`+redirect+`]
+`+settings)
+	s := startStandAt(t, base, "-apply", clients)
+	return s, startNode(t, script, s.url(0, ""), "keyed", keyFile, redirect)
 }
 
 // clientKey makes a key of a client and returns both halves as JWK.
