@@ -68,7 +68,9 @@ type Account struct {
 	// Certificates are those by whose signature the person signs in.
 	Certificates []Certificate
 	Agreements   []Agreement
-	Grants       []Grant
+	// Locks are the ways and acts that the person has locked for themselves.
+	Locks  []Lock
+	Grants []Grant
 
 	events []Event
 	owed   []Task

@@ -37,6 +37,9 @@ func (s *Service) VerifyPassword(ctx context.Context, by Identifier, password st
 	if a.Status != Active {
 		return nil, ErrLocked
 	}
+	if err := s.gate(a, SwitchPassword, o); err != nil {
+		return nil, err
+	}
 	if stale {
 		s.rehashLater(a.ID, a.Password.Hash, password)
 	}
@@ -64,6 +67,15 @@ func (s *Service) tryPassword(ctx context.Context, t *try, hash, password string
 		s.limit.failed(ctx, t)
 	}
 	return right, stale, nil
+}
+
+// gate refuses what the person has locked for themselves, and keeps in their journal that it was tried.
+func (s *Service) gate(a *Account, which Switch, o Origin) error {
+	err := a.Gate(which, s.now())
+	if err != nil {
+		s.noteLater(a.ID, SignInFailed, o, "method", string(which), "reason", "locked by the person")
+	}
+	return err
 }
 
 // noteLater records a refusal outside the time of the answer.
@@ -108,6 +120,9 @@ func (s *Service) VerifyTOTP(ctx context.Context, id ID, code string, o Origin) 
 	now := s.now()
 	err := s.change(ctx, id, func(a *Account) error {
 		accepted = false // the closure may run twice
+		if err := a.Gate(SwitchApp, now); err != nil {
+			return err
+		}
 		for i := range a.TOTP {
 			step, ok := a.TOTP[i].Match(code, now)
 			if ok {
@@ -137,6 +152,9 @@ func (s *Service) VerifyBackup(ctx context.Context, id ID, code string, o Origin
 	}
 	hash, now, accepted := s.backupHash(credential.CleanBackup(code)), s.now(), false
 	err = s.change(ctx, id, func(a *Account) error {
+		if err := a.Gate(SwitchBackup, now); err != nil {
+			return err
+		}
 		accepted = a.Backup.Use(hash, now)
 		left = len(a.Backup.Hashes)
 		if !accepted {

@@ -49,6 +49,9 @@ func (s *Service) VerifySignature(ctx context.Context, by Signature, o Origin) (
 	if a.Status != Active {
 		return nil, ErrLocked
 	}
+	if err := s.gate(a, SwitchSignature, o); err != nil {
+		return nil, err
+	}
 	now := s.now()
 	s.later <- func(ctx context.Context) {
 		err := s.change(ctx, a.ID, func(a *Account) error {
@@ -74,6 +77,9 @@ func (s *Service) LinkCertificate(ctx context.Context, id ID, by Signature, o Or
 	err := s.change(ctx, id, func(a *Account) error {
 		now := s.now()
 		print := by.Certificate.Fingerprint
+		if err := a.Gate(SwitchLink, now); err != nil {
+			return err
+		}
 		if wrong = a.differs(by.Claims); len(wrong) > 0 {
 			a.note(SignatureRefused, now, o, "reason", "differs", "differs", wrong.fields(), "certificate", by.Certificate.Serial)
 			return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/vhod-id/vhod/account/credential"
 	"github.com/vhod-id/vhod/keys"
@@ -125,6 +126,9 @@ func (s *Service) ResetPassword(ctx context.Context, id ID, new string, o Origin
 	if err != nil {
 		return fmt.Errorf("reading an account: %w", err)
 	}
+	if err := a.GateRecovery("mail", s.now()); err != nil { // that the phone was proven is the caller's to know
+		return err
+	}
 	if err := s.setPassword(ctx, a, new, PasswordReset, "password-reset", o); err != nil {
 		return err
 	}
@@ -188,6 +192,35 @@ func (s *Service) FindForRecovery(ctx context.Context, by Identifier, o Origin) 
 	if err != nil {
 		return nil, fmt.Errorf("finding an account: %w", err)
 	}
+	now := s.now()
+	channel := "sms"
+	if by.Kind == ByEmail {
+		channel = "mail"
+	}
+	if a.GateRecovery(channel, now) != nil {
+		s.refuseRecoveryLater(a.ID, o)
+		return nil, nil // whoever asks sees what they would see of nobody
+	}
 	s.noteLater(a.ID, RecoveryStarted, o)
 	return a, nil
+}
+
+// refuseRecoveryLater tells the owner, once a day, that somebody tried to get back in by a way that they have locked.
+func (s *Service) refuseRecoveryLater(id ID, o Origin) {
+	now := s.now()
+	s.later <- func(ctx context.Context) {
+		first, err := s.cfg.Ephemera.Once(ctx, "recovery-locked/"+string(id), 24*time.Hour)
+		if err == nil {
+			err = s.change(ctx, id, func(a *Account) error {
+				a.note(RecoveryStarted, now, o, "reason", "locked by the person")
+				if first {
+					a.tell("recovery-locked", now, nil)
+				}
+				return nil
+			})
+		}
+		if err != nil {
+			s.cfg.Log.ErrorContext(ctx, "noting a refused recovery", "error", err)
+		}
+	}
 }

@@ -174,6 +174,9 @@ func (s *Service) usePasskey(ctx context.Context, id ID, use credential.PasskeyU
 		if i < 0 {
 			return ErrUnknownPasskey // removed meanwhile
 		}
+		if err := a.Gate(SwitchPasskey, now); err != nil {
+			return err
+		}
 		key := &a.Passkeys[i]
 		if (use.SignCount != 0 || key.SignCount != 0) && use.SignCount <= key.SignCount {
 			a.note(PasskeyRefused, now, o, "name", key.Name, "reason", "counter")

@@ -58,6 +58,11 @@ func (s *Service) OpenSession(ctx context.Context, id ID, proofs []Proof, shared
 	}
 	write := func(change func(*Account) error) error { return s.cfg.Sessions.CreateSession(ctx, session, change) }
 	err = s.changeBy(write, func(a *Account) error {
+		for _, p := range proofs { // what was proven a moment ago may have been locked since
+			if err := a.Gate(SwitchOf(p.Method), now); err != nil {
+				return err
+			}
+		}
 		a.note(SignedIn, now, o, "method", methods(proofs), "session", session.ID)
 		return nil
 	})

@@ -28,6 +28,9 @@ func (s *Service) SendFactorCode(ctx context.Context, id ID, p CodePurpose, flow
 	if a.Phone.Value == "" {
 		return ErrNotFound
 	}
+	if err := a.Gate(SwitchSMS, s.now()); err != nil {
+		return err
+	}
 	_, err = s.SendCode(ctx, CodeRequest{Purpose: p, Channel: "sms", To: a.Phone.Value, Flow: flow, Lang: lang, Origin: o})
 	return err
 }
@@ -87,7 +90,11 @@ func (s *Service) VerifySMS(ctx context.Context, id ID, flow, code string, o Ori
 		if !a.HasSMS() || a.Phone.Value != to {
 			return ErrCodeExpired // turned off, or another phone since
 		}
-		a.SMS.UsedAt = s.now()
+		now := s.now()
+		if err := a.Gate(SwitchSMS, now); err != nil {
+			return err
+		}
+		a.SMS.UsedAt = now
 		return nil
 	})
 	if err != nil {

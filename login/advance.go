@@ -23,6 +23,7 @@ var paths = map[step]string{
 	stepConsent:          "/login/consent",
 	stepOffer:            "/login/offer",
 	stepDevice:           "/device/confirm",
+	stepLocked:           "/login/locked",
 	stepContact:          "/signup",
 	stepSignUpCode:       "/signup/code",
 	stepChoose:           "/signup/password",

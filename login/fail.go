@@ -19,6 +19,8 @@ var (
 	errRequestOver = errors.New("the service's request is over")
 	// errDeadLink says that a mailed link is used up, expired or was never ours.
 	errDeadLink = errors.New("the mailed link is dead")
+	// errLockedWay says that the person has locked this for themselves.
+	errLockedWay = errors.New("locked by the person")
 	// errCrossSite says that another site's page sent the form.
 	errCrossSite = errors.New("a form came from another site")
 )
@@ -51,6 +53,7 @@ var failures = []failure{
 	{errDeadLink, http.StatusGone, "dead-link", "error-page.to-sign-up", "/signup"},
 	{errBadForm, http.StatusBadRequest, "bad-form", "error-page.start-again", "/login"},
 	{account.ErrNotFound, http.StatusNotFound, "not-found", "error-page.to-start", "/"},
+	{errLockedWay, http.StatusForbidden, "locked-way", "error-page.start-again", "/login"},
 	{account.ErrLocked, http.StatusForbidden, "locked", "error-page.recover", "/recovery"},
 	{credential.ErrBusy, http.StatusServiceUnavailable, "busy", "error-page.start-again", "/login"},
 	{account.ErrConflict, http.StatusConflict, "conflict", "error-page.start-again", "/login"},
@@ -65,6 +68,9 @@ func (d *Door) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, data.Kind = http.StatusTooManyRequests, "throttled"
 		data.Args = map[string]any{"Minutes": minutesUntil(throttled.Until, d.cfg.Now())}
 		d.retryAfter(w, throttled.Until)
+	}
+	if errors.As(err, new(account.LockedWayError)) {
+		err = errLockedWay
 	}
 	for _, f := range failures {
 		if errors.Is(err, f.err) {

@@ -192,8 +192,11 @@ func (d *Door) renderForm(w http.ResponseWriter, r *http.Request, a *attempt, pa
 	var fields account.FieldErrors
 	var one account.FieldError
 	var throttled account.ThrottledError
+	var locked account.LockedWayError
 	page.Status = http.StatusUnprocessableEntity
 	switch {
+	case errors.As(err, &locked):
+		fields = account.FieldErrors{{Message: "error.locked-way." + string(locked.Switch)}}
 	case errors.As(err, &fields):
 	case errors.As(err, &one):
 		fields = account.FieldErrors{one}

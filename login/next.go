@@ -25,6 +25,7 @@ const (
 	stepDone        step = "done"   // answer the service, or go to the return path
 	stepOver        step = "over"   // answered already
 	stepDevice      step = "device" // is the device that asks the person's own
+	stepLocked      step = "locked" // the person has locked what is asked
 
 	stepContact    step = "contact"
 	stepSignUpCode step = "sign-up-code"
@@ -50,6 +51,7 @@ type policy struct {
 	Device     bool             // a device asks, and the person has to say that it is theirs
 	Remembered bool             // in this browser no second factor is asked where little is at stake
 	Recovering bool             // what the service asks comes after the person is back
+	Locked     account.Switch   // what is asked and the person has locked for themselves; empty: nothing
 	NoSMS      bool             // the phone has proven something else already: it is not two factors
 	Passkeys   bool             // this site can have passkeys
 	Sign       bool             // electronic signatures are taken here
@@ -72,6 +74,9 @@ func next(a *attempt, person *account.Account, session *account.Session, p polic
 	}
 	if s := nextProof(a, person, session, p); s != "" {
 		return s
+	}
+	if p.Locked != "" {
+		return stepLocked
 	}
 	return nextWish(a, person, session, p)
 }
@@ -130,7 +135,7 @@ func isSecond(m account.Method) bool {
 func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
 	if p.Strength > account.StrengthOf(counted(session.Proofs, p)) {
 		switch {
-		case p.Strength == account.PhishingResistant && hasPasskey(person):
+		case p.Strength == account.PhishingResistant && hasPasskey(person, p.Now):
 			return stepSecond
 		case p.Sign && hasCertificate(person, p.Now) && (p.Strength == account.PhishingResistant || !hasSecond(person)):
 			return stepSignature
@@ -177,11 +182,13 @@ func counted(proofs []account.Proof, p policy) []account.Proof {
 func hasSecond(person *account.Account) bool { return person != nil && person.HasSecondFactor() }
 
 // hasPasskey reports whether the person can sign in by a passkey or a security key.
-func hasPasskey(person *account.Account) bool { return person != nil && len(person.Passkeys) > 0 }
+func hasPasskey(person *account.Account, now time.Time) bool {
+	return person != nil && len(person.Passkeys) > 0 && person.Allows(account.SwitchPasskey, now)
+}
 
 // hasCertificate reports whether the person can sign in by an electronic signature.
 func hasCertificate(person *account.Account, now time.Time) bool {
-	return person != nil && slices.ContainsFunc(person.Certificates, func(c account.Certificate) bool { return now.Before(c.NotAfter) })
+	return person != nil && person.Allows(account.SwitchSignature, now) && slices.ContainsFunc(person.Certificates, func(c account.Certificate) bool { return now.Before(c.NotAfter) })
 }
 
 // fresh reports whether the session holds a proof as young as since.
@@ -245,7 +252,7 @@ func chooseACR(acceptable []op.ACR, person *account.Account, now time.Time) op.A
 		if hasSecond(person) {
 			reach = account.TwoFactor
 		}
-		if hasCertificate(person, now) || hasPasskey(person) {
+		if hasCertificate(person, now) || hasPasskey(person, now) {
 			reach = account.PhishingResistant
 		}
 		for _, acr := range acceptable {

@@ -60,7 +60,7 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	in := &inside{visit: v, home: home}
 	if in.inFlow() {
 		switch v.next() {
-		case stepProtect, stepRaise, stepReady, stepConsent, stepOffer, stepDone, stepUnreachable, stepSignature:
+		case stepProtect, stepRaise, stepReady, stepConsent, stepOffer, stepDone, stepUnreachable, stepSignature, stepLocked:
 			if !recent || d.provedRecently(v.session, v.person) {
 				return in, nil
 			}
@@ -119,7 +119,7 @@ func (d *Door) showProtect(w http.ResponseWriter, r *http.Request) error {
 	if in == nil {
 		return err
 	}
-	resistant := in.policy.Strength == account.PhishingResistant && !hasPasskey(in.person)
+	resistant := in.policy.Strength == account.PhishingResistant && !hasPasskey(in.person, in.policy.Now)
 	if hasSecond(in.person) && !resistant {
 		return d.onward(w, r, in)
 	}

@@ -174,6 +174,9 @@ func (d *Door) takeRecoveryCode(w http.ResponseWriter, r *http.Request) error {
 	if v, err = d.visit(r, a); err != nil {
 		return err
 	}
+	if err := v.person.GateRecovery(a.Recovery.Channel, d.cfg.Now()); err != nil { // locked while the code was under way
+		return err
+	}
 	return d.advance(w, r, v)
 }
 

@@ -38,22 +38,22 @@ func circumstancesOf(person *account.Account, p policy) circumstances {
 	}
 	return circumstances{
 		Strength: strength, Level: p.Level, Sensitive: p.Device || !p.Since.IsZero(),
-		Remembered: p.Remembered, Has: secondsOf(person, p.NoSMS),
+		Remembered: p.Remembered, Has: secondsOf(person, p),
 	}
 }
 
 // secondsOf lists what a person has set up beside the first factor: the preferred one, then the surest. A backup set alone
 // is a spare key, not a factor. Who got in by a code to their phone proves another thing than the phone (F09), if
-// only a spare key.
-func secondsOf(person *account.Account, noSMS bool) []account.Method {
+// only a spare key; and who has locked all that they have is still asked for it, in vain.
+func secondsOf(person *account.Account, p policy) []account.Method {
 	if person == nil || !person.HasSecondFactor() {
 		return nil
 	}
-	has := person.Factors()
-	if noSMS {
-		has = slices.DeleteFunc(has, func(m account.Method) bool { return m == account.MethodSMS })
-	}
-	if len(person.Backup.Hashes) > 0 || len(has) == 0 {
+	has := slices.DeleteFunc(person.Factors(), func(m account.Method) bool {
+		return m == account.MethodSMS && p.NoSMS || !person.Allows(account.SwitchOf(m), p.Now)
+	})
+	spare := len(person.Backup.Hashes) > 0 && person.Allows(account.SwitchBackup, p.Now)
+	if spare || len(has) == 0 {
 		has = append(has, account.MethodBackup)
 	}
 	return has

@@ -84,6 +84,7 @@ func (d *Door) policyFor(v *visit) policy {
 	if v.req == nil || v.person == nil {
 		return p
 	}
+	p.Locked = lockedAct(v.req, v.person, p.Now)
 	if !d.cfg.Provider().Covered(v.client, v.req, v.person) {
 		p.Consent = true
 	}

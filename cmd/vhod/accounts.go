@@ -12,14 +12,14 @@ import (
 	"github.com/vhod-id/vhod/cmd/app"
 )
 
-// accounts shows, locks and unlocks one account. What is shown is no personal data; even so the look is journalled
+// accounts shows, locks and unlocks one account, and opens what its person has locked for themselves when they came to a centre. What is shown is no personal data; even so the look is journalled
 // where the person sees it.
 func accounts(ctx context.Context, c *call) error {
 	reason := c.flags.String("reason", "", "why: it stands in the person's journal")
 	return withApp(ctx, c, func(a *app.App, _ app.Config) error {
 		verb, id := word(c.words, 0), account.ID(word(c.words, 1))
 		if id == "" || *reason == "" {
-			return errors.New("vhod account show|lock|unlock ID -reason WHY")
+			return errors.New("vhod account show|lock|unlock ID -reason WHY, vhod account open ID SWITCH -reason WHY")
 		}
 		operator := "operator:" + os.Getenv("USER")
 		switch verb {
@@ -35,8 +35,10 @@ func accounts(ctx context.Context, c *call) error {
 			return a.Accounts().Lock(ctx, id, operator, *reason, account.Origin{})
 		case "unlock":
 			return a.Accounts().Unlock(ctx, id, operator, *reason, account.Origin{})
+		case "open":
+			return a.Accounts().OpenSwitchAtCentre(ctx, id, account.Switch(word(c.words, 2)), operator, *reason)
 		}
-		return fmt.Errorf("there is no %q: show, lock, unlock", verb)
+		return fmt.Errorf("there is no %q: show, lock, unlock, open", verb)
 	})
 }
 

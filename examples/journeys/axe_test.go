@@ -54,7 +54,7 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			c.looked("identify with an error")
 			c.follow(`[data-action="sign-up"]`)
 			c.walk("portal-fines")
-			for _, path := range []string{"/me", "/me/profile", "/me/security", "/me/sessions", "/me/history", "/me/services"} {
+			for _, path := range []string{"/me", "/me/profile", "/me/security", "/me/security/switches", "/me/sessions", "/me/history", "/me/services"} {
 				c.open(s.url(0, path))
 				c.looked(c.page())
 			}

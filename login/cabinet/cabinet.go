@@ -59,6 +59,8 @@ func (c *Room) Routes() []Route {
 		{"GET /me/security/passkey/remove", c.guest(c.backToSecurity)},
 		{"GET /me/security/sms/remove", c.guest(c.backToSecurity)},
 		{"POST /me/security/sms/remove", c.guest(c.removeSMS)},
+		{"GET /me/security/switches", c.guest(c.showSwitches)},
+		{"POST /me/security/switches", c.guest(c.takeSwitch)},
 		{"POST /me/security/prefer", c.guest(c.prefer)},
 		{"POST /me/security/totp/remove", c.guest(c.removeTOTP)},
 		{"POST /me/security/passkey/rename", c.guest(c.renamePasskey)},

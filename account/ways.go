@@ -1,0 +1,124 @@
+package account
+
+import (
+	"slices"
+	"time"
+
+	"github.com/vhod-id/vhod/account/credential"
+)
+
+// Way is one whole way into an account. Everything in it is needed at once.
+type Way struct {
+	First   Method // stands first: password, passkey, esign, or recovery
+	Channel string // of a recovery: "sms" or "mail"; empty for the rest
+	Second  Method // what is asked after it; empty when nothing is
+}
+
+// Loss is something that a person may no longer have.
+type Loss string
+
+// What is lost. Each of phone and device takes one passkey that is not copied elsewhere with it.
+const (
+	LostPhone    Loss = "phone" // the number, and the apps on it
+	LostMail     Loss = "mail"
+	LostDevice   Loss = "device" // the computer, and the token of the e-signature
+	LostPassword Loss = "password"
+)
+
+// Losses lists all of them, in the order in which a page shows them.
+func Losses() []Loss { return []Loss{LostPhone, LostMail, LostDevice, LostPassword} }
+
+// Ways lists every way in which the account opens now, to a person who has lost something. It says what the doors do: the
+// locks of the person count, an ended certificate does not, and whoever has a second factor is never let in without one.
+func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
+	if a.Status != Active {
+		return nil
+	}
+	h := holding{a, now, lost}
+	var ways []Way
+	add := func(first Method, channel string) {
+		for _, second := range h.seconds(channel == "sms") {
+			ways = append(ways, Way{first, channel, second})
+		}
+	}
+	if a.Password.Hash != "" && h.has(MethodPassword) {
+		add(MethodPassword, "")
+	}
+	if h.has(MethodPasskey) && h.passkey(func(k credential.Passkey) bool { return k.Verifies }) {
+		ways = append(ways, Way{First: MethodPasskey})
+	}
+	if h.has(MethodSignature) && slices.ContainsFunc(a.Certificates, func(c Certificate) bool { return now.Before(c.NotAfter) }) {
+		ways = append(ways, Way{First: MethodSignature})
+	}
+	if !a.Phone.ConfirmedAt.IsZero() && h.has(MethodSMS) && a.GateRecovery("sms", now) == nil {
+		add(MethodRecovery, "sms")
+	}
+	if !a.Email.ConfirmedAt.IsZero() && !slices.Contains(lost, LostMail) && a.GateRecovery("mail", now) == nil {
+		add(MethodRecovery, "mail")
+	}
+	return ways
+}
+
+// holding is what a person still has in their hands.
+type holding struct {
+	*Account
+	now  time.Time
+	lost []Loss
+}
+
+// takes is what goes with each loss, passkeys apart.
+var takes = map[Loss][]Method{
+	LostPhone:    {MethodSMS, MethodTOTP, MethodPush},
+	LostDevice:   {MethodSignature},
+	LostPassword: {MethodPassword},
+}
+
+// has reports whether a method is neither lost nor locked.
+func (h holding) has(m Method) bool {
+	for _, loss := range h.lost {
+		if slices.Contains(takes[loss], m) {
+			return false
+		}
+	}
+	return h.Allows(SwitchOf(m), h.now)
+}
+
+// passkey reports whether a passkey of the kind is left: a copied one, or more than there are things lost that may hold one.
+func (h holding) passkey(kind func(credential.Passkey) bool) bool {
+	spare := 0
+	for _, loss := range h.lost {
+		if loss == LostPhone || loss == LostDevice {
+			spare--
+		}
+	}
+	for _, k := range h.Passkeys {
+		switch {
+		case !kind(k):
+		case k.Synced:
+			return true
+		default:
+			spare++
+		}
+	}
+	return spare > 0
+}
+
+// seconds lists what would do beside a first factor: one empty Method when nothing is asked.
+func (h holding) seconds(noSMS bool) []Method {
+	if !h.HasSecondFactor() {
+		return []Method{""}
+	}
+	var out []Method
+	for _, m := range h.Factors() {
+		switch {
+		case !h.has(m), m == MethodSMS && noSMS:
+		case m == MethodPasskey && !h.passkey(func(credential.Passkey) bool { return true }):
+		default:
+			out = append(out, m)
+		}
+	}
+	if len(h.Backup.Hashes) > 0 && h.has(MethodBackup) {
+		out = append(out, MethodBackup)
+	}
+	return out
+}
