@@ -68,6 +68,9 @@ type Account struct {
 	// Certificates are those by whose signature the person signs in.
 	Certificates []Certificate
 	Agreements   []Agreement
+	// Browsers are those in which the person signed in; Arrivals are the new ones of late.
+	Browsers []Browser
+	Arrivals []Arrival
 	// Locks are the ways and acts that the person has locked for themselves.
 	Locks  []Lock
 	Grants []Grant

@@ -245,18 +245,22 @@ const (
 	checkBatch = 16
 )
 
-// PayChecks leases owed registry checks and runs them, until ctx ends.
-func (s *Service) PayChecks(ctx context.Context) error {
+// Pay leases what accounts owe to themselves, registry checks and messages of new browsers, and pays it, until ctx ends.
+func (s *Service) Pay(ctx context.Context) error {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
-		tasks, err := s.cfg.Outbox.Lease(ctx, []TaskKind{OwedCheck}, s.now(), checkLease, checkBatch)
+		tasks, err := s.cfg.Outbox.Lease(ctx, []TaskKind{OwedCheck, OwedAlert}, s.now(), checkLease, checkBatch)
 		if err != nil && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "leasing owed checks", "error", err)
+			s.cfg.Log.ErrorContext(ctx, "leasing what accounts owe", "error", err)
 		}
 		for _, task := range tasks {
-			if err := s.payCheck(ctx, task); err != nil && ctx.Err() == nil {
-				s.cfg.Log.ErrorContext(ctx, "asking the registries again", "error", err)
+			pay := s.payCheck
+			if task.Kind == OwedAlert {
+				pay = s.payAlert
+			}
+			if err := pay(ctx, task); err != nil && ctx.Err() == nil {
+				s.cfg.Log.ErrorContext(ctx, "paying what an account owes", "kind", string(task.Kind), "error", err)
 			}
 		}
 		select {

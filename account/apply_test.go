@@ -178,7 +178,7 @@ func TestSilentRegistryIsAskedAgainUntilItAnswers(t *testing.T) {
 		t.Helper()
 		ctx, stop := context.WithCancel(t.Context())
 		done := make(chan error, 1)
-		go func() { done <- h.PayChecks(ctx) }()
+		go func() { done <- h.Pay(ctx) }()
 		for range 400 {
 			if until() {
 				break

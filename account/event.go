@@ -45,6 +45,7 @@ type TaskKind string
 const (
 	OwedNotice TaskKind = "notice" // Payload is a Notice; notify pays
 	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
+	OwedAlert  TaskKind = "alert"  // tell the person of new browsers; account pays
 	OwedLogout TaskKind = "logout" // Payload is an Ended: services hear that sessions are over; op pays
 	OwedSignal TaskKind = "signal" // Payload is a Signal: services hear of a change; op pays
 )

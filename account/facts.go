@@ -24,6 +24,7 @@ const (
 	SMSFactorRemoved  EventKind = "sms-factor-removed"
 	DeviceRemembered  EventKind = "device-remembered"
 	DeviceForgotten   EventKind = "device-forgotten"
+	SignInDisowned    EventKind = "sign-in-disowned"
 	WayLocked         EventKind = "way-locked"
 	WayOpening        EventKind = "way-opening"
 	WayOpened         EventKind = "way-opened"
@@ -93,7 +94,7 @@ func (a *Account) owe(kind TaskKind, due time.Time, payload any) {
 func (a *Account) signal(e Event) {
 	s := Signal{Kind: e.Kind, At: e.At, Person: e.Actor == "person", From: e.Details["from"], To: e.Details["to"]}
 	switch e.Kind {
-	case PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved,
+	case PasswordChanged, PasswordReset, SignInDisowned, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved,
 		SMSFactorAdded, SMSFactorRemoved, LevelRaised, AccountLocked, AccountUnlocked:
 		for _, g := range a.Grants {
 			s.Clients = append(s.Clients, g.ClientID)

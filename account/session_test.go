@@ -20,7 +20,7 @@ func (h *house) proof(methods ...account.Method) []account.Proof {
 
 func (h *house) open(id account.ID, shared bool) (string, *account.Session) {
 	h.t.Helper()
-	cookie, session, err := h.OpenSession(h.t.Context(), id, h.proof(account.MethodPassword), shared, home)
+	cookie, session, err := h.OpenSession(h.t.Context(), id, account.Opening{Proofs: h.proof(account.MethodPassword), Shared: shared, Origin: home})
 	if err != nil {
 		h.t.Fatal(err)
 	}

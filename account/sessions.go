@@ -44,17 +44,26 @@ func (s *Session) live(a *Account, now time.Time) bool {
 		a.Status == Active && !s.bornAt().Before(a.SignedOutAt)
 }
 
-// OpenSession starts a session with its first proofs and returns the cookie's value.
-func (s *Service) OpenSession(ctx context.Context, id ID, proofs []Proof, shared bool, o Origin) (cookie string, session *Session, err error) {
-	now := s.now()
-	life := sessionLife
-	if shared {
+// Opening is how a session begins.
+type Opening struct {
+	Proofs  []Proof
+	Shared  bool   // "this is a shared computer"
+	Browser string // the browser's own cookie, which outlives its sessions; empty when it keeps none
+	Origin  Origin
+}
+
+// OpenSession starts a session with its first proofs and returns the cookie's value. ErrNoSession when a proof is older
+// than a date that ended all sessions: a password that was right a minute ago may have been somebody else's.
+func (s *Service) OpenSession(ctx context.Context, id ID, with Opening) (cookie string, session *Session, err error) {
+	now, o := s.now(), with.Origin
+	proofs, life := truncated(with.Proofs), sessionLife
+	if with.Shared {
 		life = sharedLife
 	}
 	cookie = keys.RandomHandle()
 	session = &Session{
 		ID: keys.RandomID(), Hash: keys.Hash(cookie), AccountID: id, CreatedAt: now, SeenAt: now,
-		ExpiresAt: now.Add(life), Proofs: truncated(proofs), Origin: o, Shared: shared,
+		ExpiresAt: now.Add(life), Proofs: proofs, Origin: o, Shared: with.Shared,
 	}
 	write := func(change func(*Account) error) error { return s.cfg.Sessions.CreateSession(ctx, session, change) }
 	err = s.changeBy(write, func(a *Account) error {
@@ -62,7 +71,11 @@ func (s *Service) OpenSession(ctx context.Context, id ID, proofs []Proof, shared
 			if err := a.Gate(SwitchOf(p.Method), now); err != nil {
 				return err
 			}
+			if p.At.Before(a.SignedOutAt) {
+				return ErrNoSession
+			}
 		}
+		a.arrive(with.Browser, now, o)
 		a.note(SignedIn, now, o, "method", methods(proofs), "session", session.ID)
 		return nil
 	})
@@ -134,7 +147,7 @@ func (s *Service) EndSession(ctx context.Context, id ID, session string, o Origi
 	return s.end(ctx, id, []string{session}, SignedOut, o)
 }
 
-// EndOtherSessions ends all but one.
+// EndOtherSessions ends all but one, and remembers no browser any more: a second factor is asked in each of them again.
 func (s *Service) EndOtherSessions(ctx context.Context, id ID, keep string, o Origin) error {
 	all, err := s.Sessions(ctx, id)
 	if err != nil {
@@ -149,6 +162,17 @@ func (s *Service) EndOtherSessions(ctx context.Context, id ID, keep string, o Or
 	return s.end(ctx, id, others, SessionsEnded, o)
 }
 
+// EndAllSessions ends every session by one date, this one too, and remembers no browser any more.
+func (s *Service) EndAllSessions(ctx context.Context, id ID, o Origin) error {
+	now := s.now()
+	return s.change(ctx, id, func(a *Account) error {
+		a.SignedOutAt, a.Devices = now, nil
+		a.note(SessionsEnded, now, o, "count", "all")
+		a.over(now)
+		return nil
+	})
+}
+
 func (s *Service) end(ctx context.Context, id ID, sessions []string, kind EventKind, o Origin) error {
 	now := s.now()
 	for _, session := range sessions {
@@ -156,10 +180,16 @@ func (s *Service) end(ctx context.Context, id ID, sessions []string, kind EventK
 			return fmt.Errorf("ending a session: %w", err)
 		}
 	}
-	if len(sessions) == 0 {
+	if len(sessions) == 0 && kind != SessionsEnded {
 		return nil
 	}
 	return s.change(ctx, id, func(a *Account) error {
+		if kind == SessionsEnded {
+			a.Devices = nil
+		}
+		if len(sessions) == 0 {
+			return nil
+		}
 		a.note(kind, now, o, "count", fmt.Sprint(len(sessions)))
 		a.over(now, sessions...)
 		return nil

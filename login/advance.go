@@ -81,7 +81,9 @@ func (d *Door) openSession(w http.ResponseWriter, r *http.Request, v *visit) err
 				return fmt.Errorf("ending the session before: %w", err)
 			}
 		}
-		cookie, session, err := d.cfg.Accounts.OpenSession(ctx, a.Account, a.Proofs, a.Shared, d.origin(r))
+		cookie, session, err := d.cfg.Accounts.OpenSession(ctx, a.Account, account.Opening{
+			Proofs: a.Proofs, Shared: a.Shared, Browser: d.browser(w, r, a.Shared), Origin: d.origin(r),
+		})
 		if err != nil {
 			return fmt.Errorf("opening a session: %w", err)
 		}

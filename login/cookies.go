@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
 )
 
@@ -13,6 +14,7 @@ import (
 const (
 	cookieSession = "vhod-session" // the sign-on session
 	cookieFlow    = "vhod-flow"    // binds attempts to the browser
+	cookieBrowser = "vhod-browser" // a browser in which somebody signed in: by it a new one is told from a known one
 	cookieDevice  = "vhod-device"  // a browser that its person asked to be remembered
 	cookieLang    = "vhod-lang"
 	cookieTheme   = "vhod-theme"
@@ -69,5 +71,21 @@ func (d *Door) flowCookie(w http.ResponseWriter, r *http.Request) string {
 	d.setCookie(w, cookieFlow, value, 0)
 	// A second attempt within this same request must find the cookie that was just set.
 	r.AddCookie(&http.Cookie{Name: d.cookieName(cookieFlow), Value: value})
+	return value
+}
+
+// browser returns the cookie by which the browser is known to who signs in, and sets one when there is none. A shared computer
+// keeps none.
+func (d *Door) browser(w http.ResponseWriter, r *http.Request, shared bool) string {
+	value := d.cookie(r, cookieBrowser)
+	if len(value) != len(keys.RandomHandle()) {
+		if shared {
+			return ""
+		}
+		value = keys.RandomHandle()
+	}
+	if !shared {
+		d.setCookie(w, cookieBrowser, value, account.BrowserLife)
+	}
 	return value
 }

@@ -19,6 +19,8 @@ var (
 	errRequestOver = errors.New("the service's request is over")
 	// errDeadLink says that a mailed link is used up, expired or was never ours.
 	errDeadLink = errors.New("the mailed link is dead")
+	// errOldAlert says that a link to disown a sign-in is used, over or was never ours.
+	errOldAlert = errors.New("the link to disown a sign-in is dead")
 	// errLockedWay says that the person has locked this for themselves.
 	errLockedWay = errors.New("locked by the person")
 	// errCrossSite says that another site's page sent the form.
@@ -51,6 +53,8 @@ var failures = []failure{
 	{errRequestOver, http.StatusGone, "request-over", "error-page.to-cabinet", "/me"},
 	{errCrossSite, http.StatusForbidden, "cross-site", "error-page.start-again", "/login"},
 	{errDeadLink, http.StatusGone, "dead-link", "error-page.to-sign-up", "/signup"},
+	{errOldAlert, http.StatusGone, "old-alert", "error-page.recover", "/recovery"},
+	{account.ErrNoSession, http.StatusConflict, "conflict", "error-page.start-again", "/login"},
 	{errBadForm, http.StatusBadRequest, "bad-form", "error-page.start-again", "/login"},
 	{account.ErrNotFound, http.StatusNotFound, "not-found", "error-page.to-start", "/"},
 	{errLockedWay, http.StatusForbidden, "locked-way", "error-page.start-again", "/login"},

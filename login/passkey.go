@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
-	"github.com/vhod-id/vhod/login/cabinet"
 )
 
 // passkeyRoutes sign in by passkeys and make them. What the browser's script asks is answered in JSON; what the
@@ -165,7 +164,7 @@ func (d *Door) showMakePasskey(w http.ResponseWriter, r *http.Request) error {
 	if in == nil {
 		return err
 	}
-	return d.renderMakePasskey(w, r, in, cabinet.Device(r.UserAgent()), nil)
+	return d.renderMakePasskey(w, r, in, account.Origin{UserAgent: r.UserAgent()}.Device(), nil)
 }
 
 func (d *Door) renderMakePasskey(w http.ResponseWriter, r *http.Request, in *inside, label string, err error) error {

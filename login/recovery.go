@@ -234,6 +234,9 @@ func (d *Door) takeNewPassword(w http.ResponseWriter, r *http.Request) error {
 		return d.renderNewPassword(w, r, v, fmt.Errorf("setting the new password: %w", err))
 	}
 	a.Recovery.Reset = true
+	for i := range a.Proofs { // the reset ends what was proven before it, but for what led to it
+		a.Proofs[i].At = d.cfg.Now()
+	}
 	if provedSecond(a.Proofs) { // a code alone stays one factor, whatever was typed after it
 		a.prove(v.person.ID, account.MethodPassword, d.cfg.Now())
 	}

@@ -85,6 +85,8 @@ func (d *Door) recoveryRoutes() []route {
 		{"POST /recovery/code", d.takeRecoveryCode},
 		{"GET /recovery/resend", d.goOn},
 		{"POST /recovery/resend", d.resendRecoveryCode},
+		{"GET /not-me", d.showNotMe},
+		{"POST /not-me", d.takeNotMe},
 		{"GET /recovery/password", d.showNewPassword},
 		{"POST /recovery/password", d.takeNewPassword},
 	}

@@ -310,7 +310,7 @@ func namesOf(ways []account.Way, keep func(account.Way) bool) []string {
 // switches opens the page in a session that no lock closes.
 func (o *owner) switches() *browser {
 	o.t.Helper()
-	cookie, _, err := o.accounts.OpenSession(o.t.Context(), o.id, nil, false, account.Origin{})
+	cookie, _, err := o.accounts.OpenSession(o.t.Context(), o.id, account.Opening{})
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -434,4 +434,3 @@ func TestWhatComesLaterIsLockedWithEverythingNew(t *testing.T) {
 		t.Error("all new is locked, but what was there is not what is open")
 	}
 }
-

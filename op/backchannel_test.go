@@ -82,7 +82,7 @@ func newLogoutRig(t *testing.T, change func(*op.Client)) *logoutRig {
 	must(t, h.records.PutClient(t.Context(), web))
 	h.refreshClients()
 	open := func() *account.Session {
-		_, session, err := h.accounts.OpenSession(t.Context(), h.person.ID, []account.Proof{{Method: account.MethodPassword, At: h.clock.Now()}}, false, account.Origin{})
+		_, session, err := h.accounts.OpenSession(t.Context(), h.person.ID, account.Opening{Proofs: []account.Proof{{Method: account.MethodPassword, At: h.clock.Now()}}})
 		must(t, err)
 		return session
 	}

@@ -133,7 +133,7 @@ func (a *App) Run(ctx context.Context, public, operations net.Listener) error {
 // jobs are what runs beside the requests.
 func (a *App) jobs() []func(context.Context) error {
 	return []func(context.Context) error{
-		a.ring.Run, a.payer.Run, a.accounts.PayChecks, a.provider.Run, a.provider.PayLogouts, a.watchExpiry, a.sweep, a.watchSignatures,
+		a.ring.Run, a.payer.Run, a.accounts.Pay, a.provider.Run, a.provider.PayLogouts, a.watchExpiry, a.sweep, a.watchSignatures,
 	}
 }
 

@@ -89,7 +89,7 @@ func newNode(t testing.TB, change func(*app.Config)) *node {
 		Email:  account.Contact{Value: fmt.Sprintf("p%d@mail.example", now.UnixNano()), ConfirmedAt: now},
 		Grants: []account.Grant{{ClientID: "web", Scopes: scopes, Since: now.Add(-time.Hour), GrantedAt: now}}}})
 	check(err)
-	n.cookie, _, err = n.app.Accounts().OpenSession(ctx, person.ID, []account.Proof{{Method: account.MethodPassword, At: now}}, false, account.Origin{})
+	n.cookie, _, err = n.app.Accounts().OpenSession(ctx, person.ID, account.Opening{Proofs: []account.Proof{{Method: account.MethodPassword, At: now}}})
 	check(err)
 	n.code() // the client is known from here on
 	n.trips.take()

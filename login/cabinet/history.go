@@ -39,7 +39,7 @@ func (c *Room) lines(events []account.Event, lang string) []line {
 	for _, e := range events {
 		l := line{
 			Seq: e.Seq, At: e.At, Kind: string(e.Kind), Words: "event." + string(e.Kind), Actor: e.Actor,
-			Address: address(e.Origin), Device: Device(e.Origin.UserAgent),
+			Address: address(e.Origin), Device: e.Origin.Device(),
 		}
 		if client := e.Details["client"]; client != "" {
 			l.Service = c.serviceName(client, lang)

@@ -2,10 +2,7 @@ package cabinet
 
 import (
 	"net/http"
-	"strings"
 	"time"
-
-	"github.com/mileusna/useragent"
 
 	"github.com/vhod-id/vhod/account"
 )
@@ -43,17 +40,17 @@ func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
 	data := sessionsData{Others: len(list) > 1}
 	for _, s := range list {
 		data.Sessions = append(data.Sessions, sessionLine{
-			ID: s.ID, Device: Device(s.Origin.UserAgent), Address: address(s.Origin),
+			ID: s.ID, Device: s.Origin.Device(), Address: address(s.Origin),
 			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared,
 		})
 	}
 	for _, d := range c.cfg.Accounts.Devices(v.person) {
-		data.Devices = append(data.Devices, deviceLine{d.ID, Device(d.UserAgent), d.AddedAt, d.ExpiresAt})
+		data.Devices = append(data.Devices, deviceLine{d.ID, account.Origin{UserAgent: d.UserAgent}.Device(), d.AddedAt, d.ExpiresAt})
 	}
 	return c.render(w, r, c.page(v, "me-sessions", data))
 }
 
-// endSessions ends one session, or all but this one. Only the person's own can be named.
+// endSessions ends one session, all but this one, or all. Only the person's own can be named.
 func (c *Room) endSessions(w http.ResponseWriter, r *http.Request, v visit) error {
 	id := r.PostFormValue("session")
 	switch {
@@ -61,6 +58,11 @@ func (c *Room) endSessions(w http.ResponseWriter, r *http.Request, v visit) erro
 		if err := c.cfg.Accounts.EndOtherSessions(r.Context(), v.person.ID, v.session.ID, c.cfg.Origin(r)); err != nil {
 			return err
 		}
+	case id == "all":
+		if err := c.cfg.Accounts.EndAllSessions(r.Context(), v.person.ID, c.cfg.Origin(r)); err != nil {
+			return err
+		}
+		return seeOther(w, r, "/login")
 	case id == v.session.ID:
 		return seeOther(w, r, "/logout")
 	default:
@@ -77,21 +79,6 @@ func (c *Room) forgetDevice(w http.ResponseWriter, r *http.Request, v visit) err
 		return err
 	}
 	return seeOther(w, r, "/me/sessions")
-}
-
-// Device says what a user agent is, in the words that its maker uses: "Chrome, Android".
-func Device(agent string) string {
-	if agent == "" {
-		return ""
-	}
-	ua := useragent.Parse(agent)
-	var parts []string
-	for _, part := range []string{ua.Name, ua.OS, ua.Device} {
-		if part != "" {
-			parts = append(parts, part)
-		}
-	}
-	return strings.Join(parts, ", ")
 }
 
 func address(o account.Origin) string {
