@@ -125,12 +125,5 @@ func listen(t *testing.T, port int, handler http.Handler) {
 	t.Cleanup(func() { _ = server.Close() })
 }
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
+// freePort finds one, of those that no connection is given by chance.
+func freePort(t *testing.T) int { return freeBlock(t) }

@@ -9,6 +9,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -224,32 +225,29 @@ func (s *stand) get(address string, into any) {
 	}
 }
 
-// freeBlock finds a base port such that it and the ports that follow it are free on loopback.
+// freeBlock finds a base port such that it and ten that follow it are free on loopback: below those that the system gives to
+// connections, which would take one between this look and the stand.
 func freeBlock(t *testing.T) int {
 	t.Helper()
 	for range 50 {
-		first, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		base := first.Addr().(*net.TCPAddr).Port
-		held := []net.Listener{first}
-		free := base+10 < 65536
-		for i := 1; i <= 10 && free; i++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
-			if free = err == nil; free {
-				held = append(held, l)
-			}
-		}
-		for _, l := range held {
-			_ = l.Close()
-		}
-		if free {
+		if base := 10_000 + 11*rand.IntN(2000); unused(base, 11) {
 			return base
 		}
 	}
 	t.Fatal("no block of eleven free ports")
 	return 0
+}
+
+// unused reports whether nobody listens at n ports from base on.
+func unused(base, n int) bool {
+	for port := base; port < base+n; port++ {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		_ = l.Close()
+	}
+	return true
 }
 
 // in gives the stand to a subtest, so that failures are reported there.
