@@ -9,11 +9,16 @@ import (
 	"github.com/vhod-id/vhod/account/credential"
 )
 
-// VerifyPassword finds the account and checks the password. Unknown identifier and wrong password
-// are ErrWrongCredentials alike, in the same time: both look once, hash once and touch the same counters, and the failure
-// of a known account is noted after the answer. ThrottledError when too much was tried. A
-// locked account is ErrLocked only when the password is right (G03).
+// VerifyPassword is VerifyPasswordIn for who shows nothing for themselves.
 func (s *Service) VerifyPassword(ctx context.Context, by Identifier, password string, o Origin) (*Account, error) {
+	return s.VerifyPasswordIn(ctx, by, password, Showing{}, o)
+}
+
+// VerifyPasswordIn finds the account and checks the password. Unknown identifier and wrong password
+// are ErrWrongCredentials alike, in the same time: both look once, hash once and touch the same counters, and the failure
+// of a known account is noted after the answer. ThrottledError when too much was tried, TollError in a storm of guesses. A
+// locked account is ErrLocked only when the password is right (G03).
+func (s *Service) VerifyPasswordIn(ctx context.Context, by Identifier, password string, show Showing, o Origin) (*Account, error) {
 	a, err := s.cfg.Store.Find(ctx, by)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("finding an account: %w", err)
@@ -24,8 +29,13 @@ func (s *Service) VerifyPassword(ctx context.Context, by Identifier, password st
 		whole, hash = string(a.ID), a.Password.Hash
 	}
 	t := tryOf(ofPassword(), typed, whole, o)
+	t.sketch, t.paid = s.sketch(password), show.Paid
+	t.spared = a != nil && a.Knows(show.Browser, s.now())
 	right, stale, err := s.tryPassword(ctx, t, hash, password)
 	if err != nil {
+		if errors.As(err, new(TollError)) && a != nil {
+			s.tollLater(a.ID, o)
+		}
 		return nil, err
 	}
 	if !right {

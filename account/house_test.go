@@ -116,6 +116,15 @@ func (e *countedEphemera) CountAll(ctx context.Context, window time.Duration, co
 	return e.Ephemera.CountAll(ctx, window, counts...)
 }
 
+// work is what an answer costs, and what it is compared by: never by its time.
+type work struct{ finds, calls, hashes int64 }
+
+func (w work) since(before work) work {
+	return work{w.finds - before.finds, w.calls - before.calls, w.hashes - before.hashes}
+}
+
+func (h *house) work() work { return work{h.store.finds.Load(), h.eph.calls.Load(), h.hasher.Count()} }
+
 // playedRegistries answers by the grades that a test sets; what is not set matches.
 type playedRegistries struct {
 	mu     sync.Mutex

@@ -24,6 +24,7 @@ type Config struct {
 	Policy     *credential.Policy
 	Sealer     *keys.Sealer // keyed hashes of short codes
 	Issuer     string       // links in mail start with it; its host binds SMS codes
+	Storm      Storm        // when guesses over all accounts are too many
 	Now        func() time.Time
 	Log        *slog.Logger
 	// Owed is called after a commit that owes tasks, so that they are paid at once. May be nil.
@@ -60,7 +61,7 @@ func New(cfg Config) (*Service, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue)}
-	s.limit = newLimiter(cfg.Ephemera, s.now)
+	s.limit = newLimiter(cfg.Ephemera, s.now, newStorm(cfg.Storm, cfg.Log))
 	var err error
 	if s.passkeys, err = credential.NewPasskeys(cfg.Issuer); err != nil && !errors.Is(err, credential.ErrNoPasskeys) {
 		return nil, fmt.Errorf("account service: %w", err)

@@ -49,10 +49,11 @@ type limiter struct {
 	store Ephemera
 	now   func() time.Time
 	local localCounts
+	storm *storm
 }
 
-func newLimiter(store Ephemera, now func() time.Time) *limiter {
-	return &limiter{store: store, now: now, local: localCounts{counts: map[string]localCount{}}}
+func newLimiter(store Ephemera, now func() time.Time, storm *storm) *limiter {
+	return &limiter{store: store, now: now, storm: storm, local: localCounts{counts: map[string]localCount{}}}
 }
 
 // count adds to a counter and reports the sum, doubled when only this process counts.
@@ -117,13 +118,18 @@ type try struct {
 	guessed
 	typed, whole     string
 	address, network string
+	// Of a password at the door: what is counted of it over all accounts, and why no toll is asked for it.
+	sketch       string
+	spared, paid bool
 	// Set by admit.
 	round string // changes with every right answer
 	known bool   // the owner came from this address before
 	// knownAt is when that was noted last.
 	knownAt time.Time
-	n       int64 // guesses of the pair in the window, this one included
-	sum     int64 // guesses at the account as a whole in its window, this one included
+	n       int64     // guesses of the pair in the window, this one included
+	sum     int64     // guesses at the account as a whole in its window, this one included
+	alone   bool      // only this process counts, each guess for two
+	storm   time.Time // until when all accounts are being guessed at
 }
 
 // tryOf makes a try. Typed is the keyed hash of an identifier; whole is the account, or typed when it is nobody's.
@@ -169,18 +175,36 @@ func prefixes(a netip.Addr) (address, network string) {
 }
 
 // admit counts a guess before it is judged, so that guesses at the same moment all count, and says whether it may be
-// made; a ThrottledError says when the next may. Known and unknown accounts cost the same calls.
+// made; a ThrottledError says when the next may, a TollError that it costs something now. Known and unknown accounts cost the
+// same calls.
 func (l *limiter) admit(ctx context.Context, t *try) error {
 	now := l.now()
-	if past, err := l.store.GetAll(ctx, t.waitKey(), t.roundKey(), t.knownKey()); err == nil {
+	t.storm = time.UnixMilli(l.storm.until.Load())
+	if past, err := l.store.GetAll(ctx, t.waitKey(), t.roundKey(), t.knownKey(), stormKey); err == nil {
 		if until := moment(past[0]); now.Before(until) {
 			return ThrottledError{t.what, until}
 		}
 		t.round, t.known, t.knownAt = string(past[1]), past[2] != nil, moment(past[2])
+		t.storm = moment(past[3])
+	} else {
+		t.alone = true
 	}
-	sums := l.countAll(ctx, tryWindow, Increment{t.pairKey(), 1}, Increment{t.addressKey(), 0}, Increment{t.networkKey(), 0})
+	if err := l.inStorm(ctx, t); err != nil {
+		return err
+	}
+	counts := []Increment{{t.pairKey(), 1}, {t.addressKey(), 0}, {t.networkKey(), 0}}
+	if t.sketch != "" {
+		counts = append(counts, Increment{t.sketchKey(), 0})
+	}
+	sums := l.countAll(ctx, tryWindow, counts...)
 	if t.n = sums[0]; t.n > tryMost {
 		return ThrottledError{t.what, now.Add(tryWindow)}
+	}
+	if t.sketch != "" {
+		if err := l.sprayed(t, sums[3]); err != nil {
+			l.count(ctx, t.pairKey(), -1, tryWindow) // it is not judged
+			return err
+		}
 	}
 	// Counted only now: who is at their own limit does not use up the account's.
 	if t.sum = l.count(ctx, t.wholeKey(), 1, t.window); t.sum > t.most {
@@ -204,10 +228,21 @@ func momentBytes(at time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli()))
 }
 
-// failed sets the wait before the next guess and counts against the address.
+// failed sets the wait before the next guess and counts against the address, and among the guesses at all accounts.
 func (l *limiter) failed(ctx context.Context, t *try) {
+	var counts []Increment
+	first := t.first()
+	if first {
+		counts = []Increment{{stormWrongKey, 1}, {stormRightKey, l.storm.right.Swap(0)}, {t.sketchKey(), 1}}
+	}
 	if t.address != "none" {
-		l.countAll(ctx, tryWindow, Increment{t.addressKey(), 1}, Increment{t.networkKey(), 1})
+		counts = append(counts, Increment{t.addressKey(), 1}, Increment{t.networkKey(), 1})
+	}
+	if len(counts) > 0 {
+		sums := l.countAll(ctx, tryWindow, counts...)
+		if first {
+			l.weigh(ctx, t, sums[0], sums[1])
+		}
 	}
 	if t.n < tryFree {
 		return
@@ -225,6 +260,9 @@ func (l *limiter) failed(ctx context.Context, t *try) {
 func (l *limiter) succeeded(ctx context.Context, t *try) {
 	if !t.consecutive {
 		l.count(ctx, t.wholeKey(), -1, t.window)
+	}
+	if t.first() {
+		l.storm.right.Add(1)
 	}
 	if now := l.now(); now.Sub(t.knownAt) >= knownExact {
 		_ = l.store.Put(ctx, t.knownKey(), momentBytes(now), knownAddressFor)

@@ -70,6 +70,7 @@ type attempt struct {
 	CanPasskey  bool // the browser said, beside the password, that it can keep passkeys
 	SkipLevel   bool // "later": goes on with the present level where the request allows that
 
+	Toll     *toll     `json:",omitempty"` // due for the next guess
 	SignUp   *signUp   `json:",omitempty"`
 	Recovery *recovery `json:",omitempty"`
 	Outcome  *outcome  `json:",omitempty"`

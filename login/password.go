@@ -18,6 +18,7 @@ type passwordData struct {
 	PasskeyURL string // empty where there are none
 	Reauth     bool   // the person is signed in and shows again that it is them
 	SignURL    string
+	Toll       *tollData // what a guess costs just now; nil: nothing
 }
 
 func (d *Door) showPassword(w http.ResponseWriter, r *http.Request) error {
@@ -33,7 +34,13 @@ func (d *Door) showPassword(w http.ResponseWriter, r *http.Request) error {
 
 func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, err error) error {
 	a := v.attempt
+	err, refused := tollError(err)
+	due, failed := d.askToll(r, v, refused)
+	if failed != nil {
+		return failed
+	}
 	data := passwordData{
+		Toll:       due,
 		Attempt:    a.ID,
 		Identifier: a.Typed,
 		Username:   a.Typed,
@@ -70,7 +77,11 @@ func (d *Door) takePassword(w http.ResponseWriter, r *http.Request) error {
 	if password == "" {
 		return d.renderPassword(w, r, v, account.FieldErrors{{Field: "password", Message: "error.password.empty"}})
 	}
-	person, err := d.cfg.Accounts.VerifyPassword(r.Context(), v.attempt.Identifier, password, d.origin(r))
+	show, err := d.showing(r, v.attempt)
+	if err != nil {
+		return d.renderPassword(w, r, v, err)
+	}
+	person, err := d.cfg.Accounts.VerifyPasswordIn(r.Context(), v.attempt.Identifier, password, show, d.origin(r))
 	if errors.Is(err, account.ErrWrongCredentials) || errors.Is(err, credential.ErrLong) {
 		err = account.FieldErrors{{Field: "password", Message: "error.password.wrong"}}
 	}

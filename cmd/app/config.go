@@ -45,6 +45,7 @@ type Config struct {
 	Signatures     Signatures          `yaml:"signatures"` // whose electronic signatures are believed
 	Agreements     map[string]string   `yaml:"agreements"` // document → version to be accepted
 	Passwords      Passwords           `yaml:"passwords"`
+	Guessing       Guessing            `yaml:"guessing"`
 	Keys           Rotation            `yaml:"keys"`
 	Outbound       Outbound            `yaml:"outbound"`
 	Registration   []InitialToken      `yaml:"registration"` // tokens by which clients register; none: no registration
@@ -103,6 +104,13 @@ type Passwords struct {
 	PepperFile string      `yaml:"pepper_file"`
 	LeakedFile string      `yaml:"leaked_filter"` // made by vhod passwords build
 	Pepper     keys.Secret `yaml:"pepper"`
+}
+
+// Guessing is when guesses over all accounts are too many: from then on a guess costs something, but in browsers in which the
+// person signed in before.
+type Guessing struct {
+	Wrong   int64 `yaml:"wrong"`   // wrong first guesses in a quarter of an hour, and a third of all; 500 when zero
+	Sprayed int64 `yaml:"sprayed"` // the same by one password; 30 when zero
 }
 
 // Rotation is how long a signing key signs, and how soon a node sees the rotation of another.
@@ -277,6 +285,9 @@ func (c *Config) check() error {
 		wrong("tls: certificate and key go together")
 	}
 	c.MTLS.check(c, wrong)
+	if c.Guessing.Wrong < 0 || c.Guessing.Sprayed < 0 {
+		wrong("guessing: wrong and sprayed are not negative")
+	}
 	if c.Traces.Ratio < 0 || c.Traces.Ratio > 1 {
 		wrong("traces.ratio %v is not between 0 and 1", c.Traces.Ratio)
 	}
