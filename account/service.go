@@ -39,12 +39,17 @@ type Service struct {
 	passkeys *credential.Passkeys
 	turns    turns
 	later    chan func(context.Context) // failures to note, out of the answer's time
+	closing  chan struct{}
 	done     sync.WaitGroup
 	close    sync.Once
 }
 
 // laterQueue bounds what waits to be noted; when it is full the answer waits too, so nothing is dropped.
 const laterQueue = 1024
+
+// laterPause is how long what is to be noted waits. Written at once, it would hold up the rest of the very answer of which it
+// must tell nothing: where there is nobody's account there is nothing to note.
+const laterPause = 100 * time.Millisecond
 
 // New checks the configuration and starts the worker that notes failures.
 func New(cfg Config) (*Service, error) {
@@ -60,23 +65,36 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue)}
+	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue), closing: make(chan struct{})}
 	s.limit = newLimiter(cfg.Ephemera, s.now, newStorm(cfg.Storm, cfg.Log))
 	var err error
 	if s.passkeys, err = credential.NewPasskeys(cfg.Issuer); err != nil && !errors.Is(err, credential.ErrNoPasskeys) {
 		return nil, fmt.Errorf("account service: %w", err)
 	}
-	s.done.Go(func() {
-		for work := range s.later {
-			work(context.Background())
-		}
-	})
+	s.done.Go(s.note)
 	return s, nil
+}
+
+// note does what waits to be noted, all at once after a pause.
+func (s *Service) note() {
+	for work := range s.later {
+		select {
+		case <-time.After(laterPause):
+		case <-s.closing:
+		}
+		work(context.Background())
+		for n := len(s.later); n > 0; n-- {
+			(<-s.later)(context.Background())
+		}
+	}
 }
 
 // Close waits until everything that was noted is written. The service is not used after it.
 func (s *Service) Close() {
-	s.close.Do(func() { close(s.later) })
+	s.close.Do(func() {
+		close(s.closing)
+		close(s.later)
+	})
 	s.done.Wait()
 }
 
