@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/vhod-id/vhod/keys"
@@ -214,20 +213,6 @@ func (e FieldErrors) fields() string {
 		out += f.Field
 	}
 	return out
-}
-
-// LinkBank remembers the bank's subject. TakenError when it belongs to another account.
-func (s *Service) LinkBank(ctx context.Context, id ID, link BankLink, o Origin) error {
-	return s.change(ctx, id, func(a *Account) error {
-		same := func(b BankLink) bool { return b.Issuer == link.Issuer && b.Subject == link.Subject }
-		if slices.ContainsFunc(a.Banks, same) {
-			return nil
-		}
-		link.LinkedAt = s.now()
-		a.Banks = append(a.Banks, link)
-		a.note(BankLinked, link.LinkedAt, o, "bank", link.Bank)
-		return nil
-	})
 }
 
 // noRegistries stands where none are configured: everything waits, nothing rises.

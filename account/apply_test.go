@@ -312,14 +312,14 @@ func TestBanksSubjectBelongsToOneAccount(t *testing.T) {
 	a, b := h.anna(), h.signUp("+79167654321", "boris@example.ru")
 	link := account.BankLink{Bank: "green", Issuer: "https://bank.example", Subject: "s1"}
 	for range 2 {
-		if err := h.LinkBank(t.Context(), a.ID, link, home); err != nil {
+		if err := h.LinkBank(t.Context(), a.ID, account.BankAnswer{Link: link}, home); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if n := len(h.account(a.ID).Banks); n != 1 {
 		t.Errorf("%d links", n)
 	}
-	if err := h.LinkBank(t.Context(), b.ID, link, home); !errors.As(err, &account.TakenError{}) {
+	if err := h.LinkBank(t.Context(), b.ID, account.BankAnswer{Link: link}, home); !errors.As(err, &account.TakenError{}) {
 		t.Errorf("another's: %v", err)
 	}
 }

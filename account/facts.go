@@ -39,6 +39,8 @@ const (
 	ConfirmFailed     EventKind = "confirm-failed"
 	IdentityConflict  EventKind = "identity-conflict"
 	BankLinked        EventKind = "bank-linked"
+	BankUnlinked      EventKind = "bank-unlinked"
+	BankRefused       EventKind = "bank-refused"
 	ConsentGiven      EventKind = "consent-given"
 	ConsentWithdrawn  EventKind = "consent-withdrawn"
 	DeviceConnected   EventKind = "device-connected"

@@ -20,7 +20,8 @@ type SignUp struct {
 	Agreements   []Agreement
 	Lang         string
 	Origin       Origin
-	Signature    *Signature // by which the person signed up, nil without one
+	Signature    *Signature  // by which the person signed up, nil without one
+	Bank         *BankAnswer // through which they came, nil without one
 }
 
 // SignUp creates a simplified account (R067). TakenError when a contact belongs to another account;
@@ -52,6 +53,12 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (*Account, error) {
 	if in.Signature != nil {
 		a.link(in.Signature.Certificate, now, in.Origin)
 		a.Application = in.Signature.Claims.application()
+	}
+	if in.Bank != nil { // its words fill the form, and prove nothing yet
+		a.linkBank(in.Bank.Link, now, in.Origin)
+		a.Application = in.Bank.Claims.application()
+		a.Application.Passport = in.Bank.Claims.Passport
+		a.Application.Person.Birthdate, a.Application.Person.Gender = in.Bank.Claims.Person.Birthdate, in.Bank.Claims.Person.Gender
 	}
 	if err := s.cfg.Store.Create(ctx, a); err != nil {
 		return nil, fmt.Errorf("creating an account: %w", err)

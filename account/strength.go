@@ -1,14 +1,15 @@
 package account
 
 // StrengthOf is how surely the proofs show that it is the person: a passkey or an e-signature is
-// phishing-resistant, and so is a password with a security key; a password with something the person holds is two factors, all else is one.
+// phishing-resistant, and so is a password with a security key; a password, or a bank's word, with something the person holds is two
+// factors, all else is one.
 func StrengthOf(proofs []Proof) Strength {
 	var knows, holds, key bool
 	for _, p := range proofs {
 		switch p.Method {
 		case MethodPasskey, MethodSignature:
 			return PhishingResistant
-		case MethodPassword:
+		case MethodPassword, MethodBank: // a bank vouches for one factor, whatever it asked of the person itself
 			knows = true
 		case MethodTOTP, MethodBackup, MethodSMS, MethodPush:
 			holds = true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -19,6 +20,7 @@ const (
 	SwitchBackup    = Switch(MethodBackup)
 	SwitchPasskey   = Switch(MethodPasskey)
 	SwitchSignature = Switch(MethodSignature)
+	SwitchBanks     = Switch(MethodBank) // all banks; SwitchBank is one of them
 	// SwitchRecovery is getting back in from afar: by a code to a contact.
 	SwitchRecovery        = Switch(MethodRecovery)
 	SwitchLink     Switch = "link-esign" // a certificate is linked
@@ -32,9 +34,18 @@ const (
 // Switches lists all of them, ways before acts, in the order in which a page shows them.
 func Switches() []Switch {
 	return []Switch{
-		SwitchPassword, SwitchPasskey, SwitchApp, SwitchSMS, SwitchBackup, SwitchSignature,
+		SwitchPassword, SwitchPasskey, SwitchApp, SwitchSMS, SwitchBackup, SwitchSignature, SwitchBanks,
 		SwitchRecovery, SwitchLink, SwitchDevice, SwitchCall, SwitchSigning, SwitchLater,
 	}
+}
+
+// Switches lists all of them, and one for each bank of the person.
+func (a *Account) Switches() []Switch {
+	all := Switches()
+	for _, b := range a.Banks {
+		all = slices.Insert(all, slices.Index(all, SwitchRecovery), SwitchBank(b.Bank))
+	}
+	return slices.Compact(all)
 }
 
 // Act reports whether s is an act, and no way in.
@@ -122,18 +133,18 @@ func (a *Account) unlock(s Switch, now time.Time) {
 // LockSwitch locks s at once, and ends the other sessions that were opened by it. A switch that was about to open stays
 // locked. ErrNotFound for what is no switch; ErrConflict when the account could not be opened by anything afterwards.
 func (s *Service) LockSwitch(ctx context.Context, id ID, which Switch, keepSession string, o Origin) error {
-	if !slices.Contains(Switches(), which) {
-		return ErrNotFound
-	}
 	now := s.now()
 	err := s.change(ctx, id, func(a *Account) error {
+		if !slices.Contains(a.Switches(), which) {
+			return ErrNotFound
+		}
 		if lock, ok := a.Lock(which, now); ok && lock.Switch == which && lock.OpensAt.IsZero() {
 			return nil // the form was sent twice
 		}
 		a.unlock(which, now)
 		lock := Lock{Switch: which, At: now}
 		if which == SwitchLater {
-			lock.Known = Switches()
+			lock.Known = a.Switches()
 		}
 		a.Locks = append(a.Locks, lock)
 		if len(a.Ways(now)) == 0 {
@@ -157,7 +168,9 @@ func (s *Service) endOpenedBy(ctx context.Context, id ID, which Switch, keep str
 	}
 	var gone []string
 	for _, x := range all {
-		by := slices.ContainsFunc(x.Proofs, func(p Proof) bool { return SwitchOf(p.Method) == which })
+		by := slices.ContainsFunc(x.Proofs, func(p Proof) bool {
+			return SwitchOf(p.Method) == which || p.Method == MethodBank && strings.HasPrefix(string(which), string(SwitchBanks)+":")
+		})
 		if by && x.ID != keep {
 			gone = append(gone, x.ID)
 		}

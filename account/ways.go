@@ -9,8 +9,8 @@ import (
 
 // Way is one whole way into an account. Everything in it is needed at once.
 type Way struct {
-	First   Method // stands first: password, passkey, esign, or recovery
-	Channel string // of a recovery: "sms" or "mail"; empty for the rest
+	First   Method // stands first: password, passkey, bank, esign, or recovery
+	Channel string // of a recovery "sms" or "mail", of a bank its id; empty for the rest
 	Second  Method // what is asked after it; empty when nothing is
 }
 
@@ -46,6 +46,11 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 	}
 	if h.has(MethodPasskey) && h.passkey(func(k credential.Passkey) bool { return k.Verifies }) {
 		ways = append(ways, Way{First: MethodPasskey})
+	}
+	for _, b := range a.Banks {
+		if h.has(MethodBank) && a.gateBank(b.Bank, now) == nil {
+			add(MethodBank, b.Bank)
+		}
 	}
 	if h.has(MethodSignature) && slices.ContainsFunc(a.Certificates, func(c Certificate) bool { return now.Before(c.NotAfter) }) {
 		ways = append(ways, Way{First: MethodSignature})

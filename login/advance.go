@@ -23,6 +23,8 @@ var paths = map[step]string{
 	stepConsent:          "/login/consent",
 	stepOffer:            "/login/offer",
 	stepDevice:           "/device/confirm",
+	stepUnknownCustomer:  "/login/bank/unknown",
+	stepLinkBank:         "/login/bank/link",
 	stepLocked:           "/login/locked",
 	stepContact:          "/signup",
 	stepSignUpCode:       "/signup/code",

@@ -70,10 +70,12 @@ type attempt struct {
 	CanPasskey  bool // the browser said, beside the password, that it can keep passkeys
 	SkipLevel   bool // "later": goes on with the present level where the request allows that
 
-	Toll     *toll     `json:",omitempty"` // due for the next guess
-	SignUp   *signUp   `json:",omitempty"`
-	Recovery *recovery `json:",omitempty"`
-	Outcome  *outcome  `json:",omitempty"`
+	Toll                   *toll     `json:",omitempty"` // due for the next guess
+	Bank                   *customer `json:",omitempty"` // whom a bank knows and we do not yet
+	BankTried, BankTrouble string    `json:",omitempty"`
+	SignUp                 *signUp   `json:",omitempty"`
+	Recovery               *recovery `json:",omitempty"`
+	Outcome                *outcome  `json:",omitempty"`
 }
 
 // outcome is how an attempt ended. It is kept for as long as the attempt, so that a double click on

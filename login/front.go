@@ -33,7 +33,7 @@ func (d *Door) Decide(r *http.Request, client *op.Client, req *op.AuthRequest) (
 		return &auth, op.NeedInteraction, nil
 	case stepConsent:
 		return &auth, op.NeedConsent, nil
-	case stepProtect, stepRaise, stepUnreachable, stepSignature, stepLocked:
+	case stepProtect, stepRaise, stepUnreachable, stepSignature, stepLocked, stepLinkBank:
 		return &auth, op.NeedInteraction, nil
 	}
 	if v.policy.Choose {

@@ -21,6 +21,7 @@ import (
 	"github.com/vhod-id/vhod/keys"
 	"github.com/vhod-id/vhod/keys/cms"
 	"github.com/vhod-id/vhod/login"
+	"github.com/vhod-id/vhod/login/bank"
 	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/storage/ephemera"
 	"github.com/vhod-id/vhod/storage/records"
@@ -60,7 +61,7 @@ func allMatch(app account.Application) []account.Check {
 	return checks
 }
 
-func newHouse(t *testing.T, banks ...login.Bank) *house {
+func newHouse(t *testing.T, banks ...bank.Config) *house {
 	t.Helper()
 	h := &house{t: t, clock: storagetest.NewClock(), asked: allMatch, verify: noTrust(t).Verify}
 	var sealer *keys.Sealer

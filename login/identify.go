@@ -17,6 +17,7 @@ type identifyData struct {
 	SignUpURL  string
 	Passkeys   bool   // this site can have passkeys
 	SignURL    string // sign in by an electronic signature; empty where none is taken
+	BankURL    string // sign in by a bank; empty where there is none
 }
 
 // showIdentify asks who the person is. Without an attempt it begins one that ends in the cabinet, or
@@ -65,7 +66,7 @@ func (d *Door) renderIdentify(w http.ResponseWriter, r *http.Request, v *visit, 
 	if data.Identifier == "" {
 		data.Identifier = a.Hint
 	}
-	data.SignURL = d.signURL(a)
+	data.SignURL, data.BankURL = d.signURL(a), d.bankURL(a)
 	if v.session != nil && v.policy.Choose && !a.Chosen {
 		data.Known = displayName(v.person)
 	}

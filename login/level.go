@@ -23,8 +23,7 @@ func (d *Door) levelRoutes() []route {
 		{"GET /level/result", d.showResult},
 		{"POST /level/result", d.takeResult},
 		{"GET /level/bank", d.showBanks},
-		{"POST /level/bank", d.takeBank},
-		{"GET /level/bank/callback", d.bankCallback},
+		{"POST /level/bank", d.takeConfirmingBank},
 	}
 	for _, q := range questions() {
 		routes = append(routes,

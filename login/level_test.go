@@ -13,7 +13,7 @@ import (
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/examples/bank"
 	"github.com/vhod-id/vhod/examples/faults"
-	"github.com/vhod-id/vhod/login"
+	partner "github.com/vhod-id/vhod/login/bank"
 	"github.com/vhod-id/vhod/op"
 )
 
@@ -109,7 +109,7 @@ var customers = []bank.Customer{{
 
 // demoBank is a bank at the other end of HTTP; its clock, its handler and its faults are the test's.
 type demoBank struct {
-	login.Bank
+	partner.Config
 	faults  *faults.Set
 	handler http.Handler
 	now     func() time.Time
@@ -120,9 +120,9 @@ func newBank(t *testing.T, id string) *demoBank {
 	b := &demoBank{faults: faults.NewSet("bank-" + id), now: time.Now}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { b.handler.ServeHTTP(w, r) }))
 	t.Cleanup(server.Close)
-	b.Bank = login.Bank{
+	b.Config = partner.Config{
 		ID: id, Name: map[string]string{"ru": "Банк " + id}, Issuer: server.URL,
-		ClientID: "vhod", ClientSecret: "s&cret+of " + id, MaxLevel: account.Verified,
+		ClientID: "vhod", ClientSecret: "s&cret+of " + id, Contract: partner.Contract{Level: account.Verified},
 	}
 	return b
 }
@@ -134,7 +134,7 @@ func (h *house) openBanks(banks ...*demoBank) {
 		running, err := bank.New(bank.Config{
 			ID: b.ID, Name: b.ID, Issuer: b.Issuer, Alg: []jose.SignatureAlgorithm{jose.RS256, jose.ES256}[i%2],
 			Auth: []string{"client_secret_basic", "client_secret_post"}[i%2], ClientID: b.ClientID, ClientSecret: b.ClientSecret,
-			RedirectURIs: []string{h.url + "/level/bank/callback"}, Customers: customers, Faults: b.faults, Now: h.clock.Now,
+			RedirectURIs: []string{h.url + "/bank/callback"}, Customers: customers, Faults: b.faults, Now: h.clock.Now,
 		})
 		if err != nil {
 			h.t.Fatal(err)
@@ -154,7 +154,7 @@ func standard(a *account.Account) {
 
 func TestBankConfirmsAPersonForAService(t *testing.T) {
 	green, yellow := newBank(t, "green"), newBank(t, "yellow")
-	h := newHouse(t, green.Bank, yellow.Bank)
+	h := newHouse(t, green.Config, yellow.Config)
 	h.openBanks(green, yellow)
 	verified := op.ACR{Level: account.Verified, Strength: account.OneFactor}
 	ask := func(r *op.AuthRequest) { r.ACR, r.EssentialACR = []op.ACR{verified}, true }
@@ -192,7 +192,7 @@ func TestBankThatMustNotBeBelievedRaisesNothing(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			green := newBank(t, "green")
-			h := newHouse(t, green.Bank)
+			h := newHouse(t, green.Config)
 			h.openBanks(green)
 			h.person("+79122000006", standard)
 			b := h.signIn("+79122000006")
@@ -218,7 +218,7 @@ func TestBankThatMustNotBeBelievedRaisesNothing(t *testing.T) {
 
 func TestDeadBankKeepsNobodyWaiting(t *testing.T) {
 	green, yellow := newBank(t, "green"), newBank(t, "yellow")
-	h := newHouse(t, green.Bank, yellow.Bank)
+	h := newHouse(t, green.Config, yellow.Config)
 	h.openBanks(green, yellow)
 	green.handler = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	h.person("+79122000007", standard)
@@ -230,13 +230,13 @@ func TestDeadBankKeepsNobodyWaiting(t *testing.T) {
 
 func TestBankAnswerCountsOnceInTheBrowserThatWent(t *testing.T) {
 	green := newBank(t, "green")
-	h := newHouse(t, green.Bank)
+	h := newHouse(t, green.Config)
 	h.openBanks(green)
 	h.person("+79122000008", standard)
 	b := h.signIn("+79122000008")
 	b.open("/level/bank").on("level-bank").fill("continue", "bank", "green") // the browser stays: it does not follow to the bank
 	state := b.left.Query().Get("state")
-	callback := "/level/bank/callback?state=" + state
+	callback := "/bank/callback?state=" + state
 	thief := h.signIn("+79122000008") // even the same person in another browser
 	if thief.open(callback + "&code=x"); thief.status != http.StatusGone {
 		t.Errorf("another browser is answered %d", thief.status)
@@ -247,7 +247,7 @@ func TestBankAnswerCountsOnceInTheBrowserThatWent(t *testing.T) {
 
 	b.open("/level/bank").on("level-bank").fill("continue", "bank", "green")
 	state = b.left.Query().Get("state")
-	b.open("/level/bank/callback?code=x&iss=https://evil.example&state=" + state).on("level-result") // L06
+	b.open("/bank/callback?code=x&iss=https://evil.example&state=" + state).on("level-result") // L06
 	if !strings.Contains(b.text, "не прошёл проверку") {
 		t.Errorf("an answer of another bank:\n%s", b.text)
 	}
@@ -255,7 +255,7 @@ func TestBankAnswerCountsOnceInTheBrowserThatWent(t *testing.T) {
 
 func TestTwoPeopleAreNotOneByABank(t *testing.T) {
 	green := newBank(t, "green")
-	h := newHouse(t, green.Bank)
+	h := newHouse(t, green.Config)
 	h.openBanks(green)
 	h.person("+79122000009", standard)
 	b := h.signIn("+79122000009")

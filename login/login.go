@@ -16,6 +16,7 @@ import (
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys/cms"
+	"github.com/vhod-id/vhod/login/bank"
 	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/templates"
 )
@@ -28,7 +29,7 @@ type Config struct {
 	Provider       func() op.Interaction // set after both are built
 	Ephemera       account.Ephemera
 	Pages          *templates.Set
-	Banks          []Bank
+	Banks          []bank.Config
 	Partners       http.RoundTripper  // to the banks; http.DefaultTransport when nil
 	Services       func() []op.Client // names of clients for the cabinet
 	Agreements     map[string]string  // document ("terms", "privacy") → current version
@@ -40,22 +41,11 @@ type Config struct {
 	VerifySignature func(ctx context.Context, message, content []byte, at time.Time) (*cms.Signer, error)
 }
 
-// Bank is a bank by whose OpenID login a person confirms their identity.
-type Bank struct {
-	ID           string
-	Name         map[string]string
-	Issuer       string
-	ClientID     string
-	ClientSecret string
-	Scopes       []string
-	MaxLevel     account.Level // the most its evidence may give, by contract
-}
-
 // Door is the front door. It satisfies op.Front.
 type Door struct {
 	cfg     Config
 	proxies []netip.Prefix
-	banks   map[string]*bankGate
+	banks   map[string]*bank.Gate
 	routes  []route
 }
 
@@ -77,9 +67,14 @@ func New(cfg Config) (*Door, error) {
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
-	d := &Door{cfg: cfg, proxies: proxies, banks: make(map[string]*bankGate, len(cfg.Banks))}
-	for _, bank := range cfg.Banks {
-		d.banks[bank.ID] = newBankGate(bank, cfg)
+	d := &Door{cfg: cfg, proxies: proxies, banks: make(map[string]*bank.Gate, len(cfg.Banks))}
+	for _, b := range cfg.Banks {
+		if b.Transport == nil {
+			b.Transport = cfg.Partners
+		}
+		if d.banks[b.ID], err = bank.New(b, cfg.Issuer+bankCallback, cfg.Now); err != nil {
+			return nil, fmt.Errorf("login: %w", err)
+		}
 	}
 	d.routes = d.table()
 	return d, nil

@@ -12,20 +12,22 @@ import (
 type step string
 
 const (
-	stepIdentify    step = "identify"
-	stepPassword    step = "password"
-	stepSecond      step = "second"      // a second factor; second.go says which
-	stepSignature   step = "signature"   // the request asks for an electronic signature, and the person has one
-	stepOpen        step = "open"        // everything is proven: the door opens or renews the session
-	stepProtect     step = "protect"     // a second factor is asked for and the person has none
-	stepUnreachable step = "unreachable" // the request asks what this person cannot give
-	stepRaise       step = "raise"       // a higher level
-	stepConsent     step = "consent"
-	stepOffer       step = "offer-passkey"
-	stepDone        step = "done"   // answer the service, or go to the return path
-	stepOver        step = "over"   // answered already
-	stepDevice      step = "device" // is the device that asks the person's own
-	stepLocked      step = "locked" // the person has locked what is asked
+	stepIdentify        step = "identify"
+	stepPassword        step = "password"
+	stepSecond          step = "second"      // a second factor; second.go says which
+	stepSignature       step = "signature"   // the request asks for an electronic signature, and the person has one
+	stepOpen            step = "open"        // everything is proven: the door opens or renews the session
+	stepProtect         step = "protect"     // a second factor is asked for and the person has none
+	stepUnreachable     step = "unreachable" // the request asks what this person cannot give
+	stepRaise           step = "raise"       // a higher level
+	stepConsent         step = "consent"
+	stepOffer           step = "offer-passkey"
+	stepDone            step = "done"         // answer the service, or go to the return path
+	stepOver            step = "over"         // answered already
+	stepDevice          step = "device"       // is the device that asks the person's own
+	stepUnknownCustomer step = "bank-unknown" // what to do about a bank's customer whom no account is linked to
+	stepLinkBank        step = "bank-link"
+	stepLocked          step = "locked" // the person has locked what is asked
 
 	stepContact    step = "contact"
 	stepSignUpCode step = "sign-up-code"
@@ -67,6 +69,8 @@ func next(a *attempt, person *account.Account, session *account.Session, p polic
 		return stepOver
 	case p.Device && !a.OwnDevice:
 		return stepDevice
+	case a.Bank.waits("", p.Now):
+		return stepUnknownCustomer
 	case a.Kind == kindSignUp && !a.SignUp.done():
 		return nextSignUp(a)
 	case a.Kind == kindRecovery && !a.Recovery.done():
@@ -74,6 +78,9 @@ func next(a *attempt, person *account.Account, session *account.Session, p polic
 	}
 	if s := nextProof(a, person, session, p); s != "" {
 		return s
+	}
+	if a.Bank.waits("link", p.Now) {
+		return stepLinkBank
 	}
 	if p.Locked != "" {
 		return stepLocked
@@ -211,7 +218,7 @@ func authTime(session *account.Session) time.Time {
 // the person can meet, in the service's order, and its first one otherwise.
 func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time.Time) policy {
 	p := policy{Now: now}
-	if a.Reauth {
+	if a.Reauth || a.Bank.waits("link", now) { // a bank becomes a way in: an old session is not enough (F10)
 		p.Since = a.CreatedAt
 	}
 	if req == nil {

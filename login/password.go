@@ -18,6 +18,7 @@ type passwordData struct {
 	PasskeyURL string // empty where there are none
 	Reauth     bool   // the person is signed in and shows again that it is them
 	SignURL    string
+	BankURL    string
 	Toll       *tollData // what a guess costs just now; nil: nothing
 }
 
@@ -47,6 +48,7 @@ func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 		ForgotURL:  at(paths[stepRecoveryStart], a),
 		Reauth:     a.Fixed,
 		SignURL:    d.signURL(a),
+		BankURL:    d.bankURL(a),
 	}
 	if d.cfg.Accounts.HasPasskeys() {
 		data.PasskeyURL = at("/login/passkey", a)

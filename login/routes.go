@@ -33,6 +33,7 @@ func (d *Door) table() []route {
 		d.smsRoutes(),
 		d.levelRoutes(),
 		d.signatureRoutes(),
+		d.bankRoutes(),
 		d.cabinetRoutes(),
 	)
 }
@@ -125,7 +126,8 @@ func (d *Door) cabinetRoutes() []route {
 	room := cabinet.New(cabinet.Config{
 		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor, Asked: d.asked,
 		Fresh: d.provedRecently, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
-		Signatures: d.cfg.VerifySignature != nil,
+		Signatures: d.cfg.VerifySignature != nil, Banks: len(d.cfg.Banks) > 0,
+		Bank: func(id, lang string) (string, bool) { return d.bankName(id, lang), d.banks[id] != nil },
 	})
 	var out []route
 	for _, r := range room.Routes() {

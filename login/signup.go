@@ -52,6 +52,8 @@ type contactData struct {
 	Phone, Email string
 	SignInURL    string
 	SignURL      string          // sign up by an electronic signature; empty where none is taken
+	BankURL      string          // sign in by a bank, which makes an account for who has none
+	Customer     *account.Person // whom the bank names, when one was asked
 	Signer       *account.Person // whom the certificate names, when one was shown
 }
 
@@ -98,6 +100,14 @@ func (d *Door) renderContact(w http.ResponseWriter, r *http.Request, v *visit, t
 		typed.Signer = &s.Signature.Person
 	} else if d.cfg.VerifySignature != nil {
 		typed.SignURL = at("/signup/esign", a)
+	}
+	if a.Bank != nil {
+		typed.Customer = &a.Bank.Person
+		if err == nil && typed.Phone == "" {
+			typed.Phone = a.Bank.Phone
+		}
+	} else {
+		typed.BankURL = d.bankURL(a)
 	}
 	if s := a.SignUp; err == nil && s != nil {
 		typed.Phone, typed.Email = s.Phone, s.Email
@@ -331,15 +341,20 @@ func (d *Door) createAccount(r *http.Request, a *attempt, agreements []account.A
 	if err != nil {
 		return nil, fmt.Errorf("reading the kept certificate: %w", err)
 	}
+	var by *account.BankAnswer
+	if a.Bank != nil && a.Bank.Choice == "new" {
+		answer := a.Bank.answer()
+		by = &answer
+	}
 	person, err := d.cfg.Accounts.SignUp(r.Context(), account.SignUp{
-		Signature: signature,
-		Phone:     a.SignUp.Phone, Email: a.SignUp.Email, Password: string(password),
+		Signature: signature, Bank: by,
+		Phone: a.SignUp.Phone, Email: a.SignUp.Email, Password: string(password),
 		Agreements: agreements, Lang: d.lang(r, a), Origin: d.origin(r),
 	})
 	if err != nil {
 		return nil, err
 	}
-	a.SignUp.Created, a.SignUp.Password, a.SignUp.Signature = true, nil, nil
+	a.SignUp.Created, a.SignUp.Password, a.SignUp.Signature, a.Bank = true, nil, nil, nil
 	return person, nil
 }
 

@@ -21,6 +21,7 @@ type owner struct {
 	mail        string
 	key         *storagetest.Authenticator
 	certificate func(*browser) *browser
+	begin       func() *browser // a browser that follows to the banks
 }
 
 // spares are backup codes enough for all tries of one round.
@@ -35,12 +36,13 @@ func spares() []string {
 // newOwner brings in a person with every factor.
 func newOwner(t *testing.T) *owner {
 	t.Helper()
-	h := newHouse(t)
+	h, green, _, begin := banked(t)
 	c := h.centre()
 	anna := c.anna()
 	const phone = "+79140000001"
-	a := h.person(phone, withAnnas(anna, c.fingerprint(anna)))
-	o := &owner{house: h, id: a.ID, phone: phone, mail: a.Email.Value, key: h.key()}
+	h.linkedTo(green, phone, begin, withAnnas(anna, c.fingerprint(anna)))
+	a := h.find(phone)
+	o := &owner{house: h, id: a.ID, phone: phone, mail: a.Email.Value, key: h.key(), begin: begin}
 	h.addPasskey(h.signIn(phone), o.key)
 	o.change(func(a *account.Account) {
 		withTOTP(a)
@@ -78,13 +80,15 @@ func (o *owner) person() *account.Account {
 func (o *owner) try(way account.Way) bool {
 	o.clock.Advance(11 * time.Minute) // another code may be sent, and the app shows another
 	o.notices()
-	b := o.browser()
+	b := o.begin()
 	switch way.First {
 	case account.MethodPassword:
 		b.open("/login").fill("continue", "identifier", o.phone).fill("continue", "password", password)
 	case account.MethodPasskey:
 		b.open("/login")
 		b.fill("passkey", "credential", string(o.key.Show(o.t, b.ask("/passkey/ask"))))
+	case account.MethodBank:
+		b.open("/login").fill("bank").atBank(way.Channel, "anna")
 	case account.MethodSignature:
 		b.open("/login").fill("esign")
 		o.certificate(b)
@@ -111,7 +115,7 @@ func (o *owner) try(way account.Way) bool {
 
 // second proves a second factor, whatever page the door shows.
 func (o *owner) second(b *browser, m account.Method) {
-	if b.name() == "password" { // refused already
+	if b.name() == "password" || b.name() == "bank" { // refused already
 		return
 	}
 	b.open("/login/" + string(m) + "?attempt=" + b.attempt())
@@ -154,6 +158,7 @@ func everyWay() []account.Way {
 	for _, second := range []account.Method{"", account.MethodPasskey, account.MethodTOTP, account.MethodSMS, account.MethodBackup} {
 		ways = append(ways,
 			account.Way{First: account.MethodPassword, Second: second},
+			account.Way{First: account.MethodBank, Channel: "green", Second: second},
 			account.Way{First: account.MethodRecovery, Channel: "sms", Second: second},
 			account.Way{First: account.MethodRecovery, Channel: "mail", Second: second})
 	}
@@ -226,7 +231,7 @@ func (b *browser) claimed(loss string) []string {
 func TestSwitchboardSaysOfEveryLockAndLossWhatTheDoorsDo(t *testing.T) {
 	ways := []account.Switch{
 		account.SwitchPassword, account.SwitchSMS, account.SwitchBackup, account.SwitchRecovery,
-		account.SwitchPasskey, account.SwitchApp, account.SwitchSignature,
+		account.SwitchBanks, account.SwitchPasskey, account.SwitchApp, account.SwitchSignature,
 	}
 	var sets [][]account.Switch
 	subsets(ways, func(locked []account.Switch) { sets = append(sets, locked) })
@@ -237,7 +242,7 @@ func TestSwitchboardSaysOfEveryLockAndLossWhatTheDoorsDo(t *testing.T) {
 			o := newOwner(t)
 			for i := shard; i < len(sets); i += shards {
 				o.compare(sets[i], func(*account.Account) {})
-				if i < 16 { // these have no more to lock
+				if i < 32 { // these have no more to lock
 					o.compare(sets[i], withoutFactors)
 					o.compare(sets[i], withSMSAlone)
 				}
@@ -253,7 +258,7 @@ func withoutFactors(a *account.Account) {
 }
 
 func withSMSAlone(a *account.Account) {
-	a.TOTP, a.Passkeys, a.Certificates = nil, nil, nil
+	a.TOTP, a.Passkeys, a.Certificates = nil, nil, nil // the bank stays
 }
 
 // compare locks, tries everything, and holds the claims against it; the person gets everything back.

@@ -82,17 +82,52 @@ type Mail struct {
 	Plain        bool        `yaml:"plain"` // without TLS: for a relay on loopback
 }
 
-// Bank is a bank that confirms identities by its OpenID login.
+// Bank is a bank by whose OpenID login people sign in and confirm who they are.
 type Bank struct {
 	ID         string            `yaml:"id"`
 	Name       map[string]string `yaml:"name"`
 	Issuer     string            `yaml:"issuer"`
+	Endpoints  BankEndpoints     `yaml:"endpoints"` // none: discovered from the issuer
 	ClientID   string            `yaml:"client_id"`
 	Secret     keys.Secret       `yaml:"secret"`
 	SecretFile string            `yaml:"secret_file"`
-	Auth       string            `yaml:"auth"` // client_secret_basic (default) or client_secret_post
-	Scopes     []string          `yaml:"scopes"`
-	MaxLevel   string            `yaml:"max_level"` // verified by default: what the contract with the bank allows
+	Auth       string            `yaml:"auth"` // client_secret_basic, client_secret_post, private_key_jwt or tls_client_auth; empty: by the bank's metadata
+	KeyFile    string            `yaml:"private_key_file"`
+	KeyID      string            `yaml:"key_id"`
+	// Certificate and CertificateKey are PEM files of what we show to the bank by mTLS, whatever Auth is.
+	Certificate    string            `yaml:"certificate"`
+	CertificateKey string            `yaml:"certificate_key"`
+	Scopes         []string          `yaml:"scopes"`
+	Params         map[string]string `yaml:"params"`        // of the authorization request
+	Headers        map[string]string `yaml:"headers"`       // of every call; {{hex32}} is made anew each time
+	UserinfoPost   bool              `yaml:"userinfo_post"` // POST with client_id and client_secret in the form
+	Further        []BankCall        `yaml:"further"`
+	Claims         map[string]string `yaml:"claims"`    // attribute: "path | transform"
+	Unsigned       bool              `yaml:"unsigned"`  // believe an ID token by TLS alone (OpenID Connect Core §3.1.3.7)
+	MaxLevel       string            `yaml:"max_level"` // verified by default: what the contract with the bank allows
+	Contract       BankContract      `yaml:"contract"`
+}
+
+// BankEndpoints are where a bank without discovery is asked.
+type BankEndpoints struct {
+	Authorization string `yaml:"authorization"`
+	Token         string `yaml:"token"`
+	Userinfo      string `yaml:"userinfo"`
+	Keys          string `yaml:"keys"`
+}
+
+// BankCall is a further question to a bank; the answer stands under Into beside the claims of userinfo.
+type BankCall struct {
+	URL  string `yaml:"url"`
+	Into string `yaml:"into"`
+}
+
+// BankContract is what must be in a bank's answer for it to raise a level.
+type BankContract struct {
+	Require    []string      `yaml:"require"`    // attributes that must be there
+	ACR        []string      `yaml:"acr"`        // values of acr that will do; none listed: any
+	Identified string        `yaml:"identified"` // "path = value" that says the bank has met the person
+	MaxAge     time.Duration `yaml:"max_age"`    // how long ago it may have verified them, by the attribute verified_at
 }
 
 // Passwords is the cost of hashing and the policy's files.
@@ -203,7 +238,6 @@ func (c *Config) defaults() {
 	}
 	for i := range c.Banks {
 		set(&c.Banks[i].MaxLevel, account.Verified.String())
-		set(&c.Banks[i].Auth, "client_secret_basic")
 	}
 }
 

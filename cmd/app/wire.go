@@ -194,19 +194,6 @@ func (a *App) routes() http.Handler {
 	return mux
 }
 
-func (a *App) banks() ([]login.Bank, error) {
-	var out []login.Bank
-	for _, b := range a.cfg.Banks {
-		level, err := account.ParseLevel(b.MaxLevel)
-		if err != nil {
-			return nil, fmt.Errorf("bank %s: %w", b.ID, err)
-		}
-		out = append(out, login.Bank{ID: b.ID, Name: b.Name, Issuer: b.Issuer, ClientID: b.ClientID, ClientSecret: b.Secret.Reveal(),
-			Scopes: b.Scopes, MaxLevel: level})
-	}
-	return out, nil
-}
-
 // ApplySettings stores clients; every node knows them within seconds.
 func (a *App) ApplySettings(ctx context.Context, s Settings) ([]Change, error) {
 	return Apply(ctx, a.records, s, a.cfg.Now().UTC(), false)

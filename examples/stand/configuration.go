@@ -37,10 +37,13 @@ func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 	if err != nil {
 		return fmt.Errorf("writing the portal's key: %w", err)
 	}
-	type bankEntry struct{ ID, Name, English, Issuer, Secret, Auth string }
+	type bankEntry struct {
+		ID, Name, English, Issuer, Secret, Auth string
+		UserinfoPost                            bool
+	}
 	var banks []bankEntry
 	for _, b := range s.banks() {
-		banks = append(banks, bankEntry{b.ID, b.Name, b.English, b.Issuer, b.ClientSecret, b.Auth})
+		banks = append(banks, bankEntry{b.ID, b.Name, b.English, b.Issuer, b.ClientSecret, b.Auth, b.UserinfoPost})
 	}
 	values := map[string]any{
 		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": s.opt.Data,

@@ -161,7 +161,7 @@ func signers(people []inbox.Person) func(id string) (authority.Subject, bool) {
 
 func (s *Stand) openBanks(population *registries.Population, broken *faults.Set) error {
 	for _, cfg := range s.banks() {
-		cfg.ClientID, cfg.RedirectURIs = "vhod", []string{s.origin(portProvider) + "/level/bank/callback"}
+		cfg.ClientID, cfg.RedirectURIs = "vhod", []string{s.origin(portProvider) + "/bank/callback"}
 		cfg.Customers, cfg.Faults, cfg.Now = customers(population, cfg.ID), broken, s.clock.Now
 		b, err := bank.New(cfg.Config)
 		if err != nil {

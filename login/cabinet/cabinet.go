@@ -30,6 +30,10 @@ type Config struct {
 	Origin func(*http.Request) account.Origin
 	Name   func(*account.Account) string // short, for the person's own eyes
 	Now    func() time.Time
+	// Bank is the name of a bank by its id, and whether it is one of those that people may sign in by.
+	Bank func(id, lang string) (name string, ok bool)
+	// Banks is whether there are any.
+	Banks bool
 	// Signatures is whether certificates may be linked here.
 	Signatures bool
 }
@@ -66,6 +70,7 @@ func (c *Room) Routes() []Route {
 		{"POST /me/security/passkey/rename", c.guest(c.renamePasskey)},
 		{"POST /me/security/passkey/remove", c.guest(c.removePasskey)},
 		{"POST /me/security/esign/remove", c.guest(c.removeCertificate)},
+		{"POST /me/security/bank/remove", c.guest(c.removeBank)},
 		{"GET /me/sessions", c.guest(c.sessions)},
 		{"POST /me/sessions", c.guest(c.endSessions)},
 		{"POST /me/sessions/forget", c.guest(c.forgetDevice)},

@@ -26,6 +26,9 @@ type securityData struct {
 	Site     bool             // passkeys may be added
 	Signal   string           // for the browser: which passkeys are still taken (JSON)
 
+	Banks    []bankLine
+	AddBanks bool // banks may be added
+
 	Certificates []certificate
 	Signatures   bool // certificates may be added
 }
@@ -59,6 +62,14 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 		Left: len(v.person.Backup.Hashes), Backup: v.person.Backup,
 		Certificates: certificates(v.person.Certificates, c.cfg.Now()), Signatures: c.cfg.Signatures,
 	}
+	data.AddBanks = c.cfg.Banks
+	for _, b := range v.person.Banks {
+		name, ok := c.cfg.Bank(b.Bank, c.lang(r))
+		if !ok {
+			name = b.Bank
+		}
+		data.Banks = append(data.Banks, bankLine{name, b.Issuer, b.Subject, b.LinkedAt})
+	}
 	if v.person.Phone.Value != "" {
 		data.Phone = account.MaskPhone(v.person.Phone.Value)
 	}
@@ -72,6 +83,12 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 		page.Notice = "notice.passkey-added"
 	case "passkey-removed":
 		page.Notice = "notice.passkey-removed"
+	case "bank":
+		page.Notice = "notice.bank-linked"
+	case "bank-removed":
+		page.Notice = "notice.bank-removed"
+	case "bank-last":
+		page.Notice = "notice.bank-last"
 	case "certificate":
 		page.Notice = "notice.certificate-added"
 	case "certificate-removed":
@@ -141,4 +158,25 @@ func (c *Room) removeCertificate(w http.ResponseWriter, r *http.Request, v visit
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=certificate-removed")
+}
+
+// bankLine is a bank by which the person signs in.
+type bankLine struct {
+	Name, Issuer, Subject string
+	Since                 time.Time
+}
+
+// removeBank ends signing in by a bank.
+func (c *Room) removeBank(w http.ResponseWriter, r *http.Request, v visit) error {
+	if ok, err := c.sensitive(w, r, v); !ok {
+		return err
+	}
+	err := c.cfg.Accounts.UnlinkBank(r.Context(), v.person.ID, r.PostFormValue("issuer"), r.PostFormValue("subject"), c.cfg.Origin(r))
+	if errors.Is(err, account.ErrConflict) {
+		return seeOther(w, r, "/me/security?done=bank-last")
+	}
+	if err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/security?done=bank-removed")
 }

@@ -3,6 +3,7 @@ package cabinet
 import (
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/vhod-id/vhod/account"
@@ -20,6 +21,7 @@ type switchesData struct {
 // switchLine is one switch.
 type switchLine struct {
 	Switch account.Switch
+	Bank   string // its name, when it is the switch of one bank
 	Locked bool
 	Own    bool // by itself, and not only because it came later
 	Opens  time.Time
@@ -35,7 +37,9 @@ type remains struct {
 // wayLine is a first proof and what would do after it.
 type wayLine struct {
 	First   account.Method
-	Channel string
+	Channel string // of a recovery
+	Bank    string
+	BankID  string
 	Then    []account.Method
 }
 
@@ -46,18 +50,21 @@ func (c *Room) showSwitches(w http.ResponseWriter, r *http.Request, v visit) err
 func (c *Room) renderSwitches(w http.ResponseWriter, r *http.Request, v visit, wrong *templates.FieldError) error {
 	var data switchesData
 	now := c.cfg.Now()
-	for _, s := range account.Switches() {
+	for _, s := range v.person.Switches() {
 		lock, locked := v.person.Lock(s, now)
 		line := switchLine{Switch: s, Locked: locked, Own: lock.Switch == s, Opens: lock.OpensAt, Since: lock.At}
+		if id, ok := strings.CutPrefix(string(s), string(account.SwitchBanks)+":"); ok {
+			line.Bank, _ = c.cfg.Bank(id, c.lang(r))
+		}
 		if s.Act() {
 			data.Acts = append(data.Acts, line)
 		} else {
 			data.Ways = append(data.Ways, line)
 		}
 	}
-	data.Remains = append(data.Remains, remains{"", c.ways(v.person)})
+	data.Remains = append(data.Remains, remains{"", c.ways(c.lang(r), v.person)})
 	for _, loss := range account.Losses() {
-		data.Remains = append(data.Remains, remains{loss, c.ways(v.person, loss)})
+		data.Remains = append(data.Remains, remains{loss, c.ways(c.lang(r), v.person, loss)})
 	}
 	page := c.page(v, "me-switches", data)
 	page.Section, page.Back = "me-security", "/me/security"
@@ -71,15 +78,23 @@ func (c *Room) renderSwitches(w http.ResponseWriter, r *http.Request, v visit, w
 }
 
 // ways is what opens the account here, each first proof once.
-func (c *Room) ways(person *account.Account, lost ...account.Loss) []wayLine {
+func (c *Room) ways(lang string, person *account.Account, lost ...account.Loss) []wayLine {
 	var out []wayLine
 	for _, way := range person.Ways(c.cfg.Now(), lost...) {
 		if way.First == account.MethodPasskey && !c.cfg.Accounts.HasPasskeys() || way.First == account.MethodSignature && !c.cfg.Signatures {
 			continue
 		}
+		line := wayLine{First: way.First, Channel: way.Channel}
+		if way.First == account.MethodBank {
+			name, ok := c.cfg.Bank(way.Channel, lang)
+			if !ok {
+				continue // it is no bank of ours any more
+			}
+			line.Channel, line.Bank, line.BankID = "", name, way.Channel
+		}
 		last := len(out) - 1
-		if last < 0 || out[last].First != way.First || out[last].Channel != way.Channel {
-			out, last = append(out, wayLine{First: way.First, Channel: way.Channel}), last+1
+		if last < 0 || out[last].First != line.First || out[last].Channel != line.Channel || out[last].BankID != line.BankID {
+			out, last = append(out, line), last+1
 		}
 		if way.Second != "" {
 			out[last].Then = append(out[last].Then, way.Second)
