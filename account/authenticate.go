@@ -122,13 +122,18 @@ func (s *Service) rehashLater(id ID, was, password string) {
 
 // VerifyTOTP checks an authenticator code; each step once. ErrWrongCode or ThrottledError.
 func (s *Service) VerifyTOTP(ctx context.Context, id ID, code string, o Origin) error {
+	apps, err := s.cfg.Store.Account(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reading an account: %w", err)
+	}
 	t := tryOf(ofFactor(MethodTOTP), string(id), string(id), o)
+	t.weight = int64(max(1, len(apps.TOTP)))
 	if err := s.limit.admit(ctx, t); err != nil {
 		return err
 	}
 	accepted := false
 	now := s.now()
-	err := s.change(ctx, id, func(a *Account) error {
+	err = s.change(ctx, id, func(a *Account) error {
 		accepted = false // the closure may run twice
 		if err := a.Gate(SwitchApp, now); err != nil {
 			return err

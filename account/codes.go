@@ -21,7 +21,7 @@ const (
 	sendWindow     = 10 * time.Minute
 	sendMost       = 3  // per contact; what is beyond waits ever longer: see sendLimits
 	sendHourMost   = 6  // per contact
-	sendDayMost    = 20 // per contact
+	sendDayMost    = 15 // per contact: by both contacts, three tries each, the chance of a guess stays below one in ten thousand
 	sendOriginMost = 60 // per address in the window: a school or an office shares one
 	resendAfter    = time.Minute
 )

@@ -12,6 +12,9 @@ import (
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/account/credential"
+	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/storage"
+	"github.com/vhod-id/vhod/storage/records"
 	"github.com/vhod-id/vhod/storage/storagetest"
 )
 
@@ -30,10 +33,40 @@ type house struct {
 	registry *playedRegistries
 }
 
+func TestMain(m *testing.M) { storagetest.Main(m) }
+
 func newHouse(t testing.TB) *house {
 	t.Helper()
-	h := &house{t: t, clock: storagetest.NewClock(), registry: &playedRegistries{grades: map[account.Registry]account.Grade{}}}
-	records, ephemera, sealer := storagetest.Open(t, h.clock.Now)
+	clock := storagetest.NewClock()
+	records, ephemera, sealer := storagetest.Open(t, clock.Now)
+	return houseOver(t, clock, records, ephemera, sealer)
+}
+
+// housesOnServers are two nodes of one provider on PostgreSQL and Redis, with connections of their own.
+func housesOnServers(t testing.TB) [2]*house {
+	t.Helper()
+	clock, sealer := storagetest.NewClock(), storagetest.Sealer(t)
+	postgres, redis := storagetest.Postgres(t), storagetest.Redis(t)
+	var nodes [2]*house
+	for i := range nodes {
+		rec, err := storage.OpenRecords(t.Context(), storage.Config{URL: postgres, Sealer: sealer, Now: clock.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = rec.Close() })
+		eph, err := storage.OpenEphemera(t.Context(), storage.Config{URL: redis, Sealer: sealer, Now: clock.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = eph.Close() })
+		nodes[i] = houseOver(t, clock, rec, eph, sealer)
+	}
+	return nodes
+}
+
+func houseOver(t testing.TB, clock *storagetest.Clock, records *records.Store, ephemera account.Ephemera, sealer *keys.Sealer) *house {
+	t.Helper()
+	h := &house{t: t, clock: clock, registry: &playedRegistries{grades: map[account.Registry]account.Grade{}}}
 	h.store, h.eph, h.outbox = &countedStore{Store: records}, &countedEphemera{Ephemera: ephemera}, records
 	h.hasher = credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1})
 	h.cfg = account.Config{Store: h.store, Sessions: records, Outbox: records, Ephemera: h.eph,

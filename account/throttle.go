@@ -29,19 +29,32 @@ const (
 // guessed is what may be guessed, and the limit of the account as a whole.
 type guessed struct {
 	what   string
+	group  string // what shares one count of the account as a whole
 	most   int64
+	atHome int64 // the limit of each address from which the owner came before
 	window time.Duration
 	// consecutive is whether a right answer begins the count anew.
 	consecutive bool
 }
 
-// A password may be wrong a hundred times in a row (NIST SP 800-63B-4 §3.2.2). A code of six digits is right by
-// chance three times in a million, so thirty guesses a day keep the chance below one in ten thousand (F02).
-func ofPassword() guessed { return guessed{"password", 100, 30 * 24 * time.Hour, true} }
-func ofFactor(m Method) guessed {
-	return guessed{string(m), 30, 24 * time.Hour, false}
+// A password may be wrong a hundred times in a row (NIST SP 800-63B-4 §3.2.2). A code of six digits is right by chance three
+// times in a million: an app's of the steps beside, or any of three by SMS. Thirty guesses a day at all the codes of an account,
+// ten of them in the owner's own house, keep the chance below one in ten thousand (F02). A guess at several apps is several.
+func ofPassword() guessed {
+	return guessed{what: "password", group: "password", most: 100, atHome: 100, window: 30 * 24 * time.Hour, consecutive: true}
 }
-func ofRecovery() guessed { return guessed{"recovery", 100, 24 * time.Hour, false} }
+
+func ofFactor(m Method) guessed {
+	g := guessed{what: string(m), group: "factor", most: 20, atHome: 10, window: 24 * time.Hour}
+	if m == MethodBackup { // 65 random bits: no guess uses up those at six digits
+		g.group = string(m)
+	}
+	return g
+}
+
+func ofRecovery() guessed {
+	return guessed{what: "recovery", group: "recovery", most: 100, atHome: 100, window: 24 * time.Hour}
+}
 
 // limiter counts failures in the ephemera, shared by all nodes. When they are away it counts in the
 // process with half the limits: it never opens (G08).
@@ -117,6 +130,7 @@ func (l *localCounts) add(key string, by int64, window time.Duration, now time.T
 type try struct {
 	guessed
 	typed, whole     string
+	weight           int64 // how many guesses it is for the account as a whole: one, or one for each app
 	address, network string
 	// Of a password at the door: what is counted of it over all accounts, and why no toll is asked for it.
 	sketch       string
@@ -135,7 +149,7 @@ type try struct {
 // tryOf makes a try. Typed is the keyed hash of an identifier; whole is the account, or typed when it is nobody's.
 func tryOf(g guessed, typed, whole string, o Origin) *try {
 	address, network := prefixes(o.Address)
-	return &try{guessed: g, typed: typed, whole: whole, address: address, network: network}
+	return &try{guessed: g, typed: typed, whole: whole, weight: 1, address: address, network: network}
 }
 
 func (t *try) key(of string) string { return "try/" + t.what + "/" + of + "/" }
@@ -149,7 +163,7 @@ func (t *try) networkKey() string   { return t.key("network") + t.network }
 // wholeKey counts the account as a whole. Addresses from which the owner came before have counts of their own: strangers
 // neither shut the owner out nor guess without end from the owner's own house.
 func (t *try) wholeKey() string {
-	key := t.key("whole") + t.whole
+	key := "try/" + t.group + "/whole/" + t.whole
 	if t.consecutive {
 		key += "/" + t.round
 	}
@@ -207,7 +221,11 @@ func (l *limiter) admit(ctx context.Context, t *try) error {
 		}
 	}
 	// Counted only now: who is at their own limit does not use up the account's.
-	if t.sum = l.count(ctx, t.wholeKey(), 1, t.window); t.sum > t.most {
+	most := t.most
+	if t.known {
+		most = t.atHome
+	}
+	if t.sum = l.count(ctx, t.wholeKey(), t.weight, t.window); t.sum > most {
 		return ThrottledError{t.what, now.Add(retryWhole)}
 	}
 	if t.address != "none" && (sums[1] >= addressMost || sums[2] >= networkMost) {
@@ -259,7 +277,7 @@ func (l *limiter) failed(ctx context.Context, t *try) {
 // count anew, the right guess is taken back out of it.
 func (l *limiter) succeeded(ctx context.Context, t *try) {
 	if !t.consecutive {
-		l.count(ctx, t.wholeKey(), -1, t.window)
+		l.count(ctx, t.wholeKey(), -t.weight, t.window)
 	}
 	if t.first() {
 		l.storm.right.Add(1)
@@ -275,7 +293,7 @@ func (l *limiter) succeeded(ctx context.Context, t *try) {
 // withdraw takes a guess back that was not judged: the hasher was busy.
 func (l *limiter) withdraw(ctx context.Context, t *try) {
 	l.count(ctx, t.pairKey(), -1, tryWindow)
-	l.count(ctx, t.wholeKey(), -1, t.window)
+	l.count(ctx, t.wholeKey(), -t.weight, t.window)
 }
 
 // begin starts a new round of guesses: what was wrong before counts no more.
