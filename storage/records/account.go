@@ -115,48 +115,69 @@ func (s *Store) oneAccount(ctx context.Context, statement string, args ...any) (
 	return s.viewAccount(r)
 }
 
-// Update is the only write to an account; see account.Store. The row is locked, changed and written.
+// Update is the only write to an account; see account.Store. Where the engine can, what this node saw last is changed and swapped
+// in by one statement; otherwise, and where that was not the latest, the row is locked, changed and written.
 func (s *Store) Update(ctx context.Context, id account.ID, change func(*account.Account) error) error {
 	return s.updateWith(ctx, id, change, nil)
 }
 
-// updateWith is Update with further statements in its transaction; also may be nil.
-func (s *Store) updateWith(ctx context.Context, id account.ID, change func(*account.Account) error, also func(tx runner) error) error {
-	return doing(s.db.inTx(ctx, func(tx runner) error {
-		if err := s.update(ctx, tx, id, change); err != nil || also == nil {
+// updateWith is Update with a new session in its transaction; begins may be nil.
+func (s *Store) updateWith(ctx context.Context, id account.ID, change func(*account.Account) error, begins *sessionRow) error {
+	if s.db.dialect.swaps {
+		give, err := s.turns.take(ctx, id)
+		if err != nil {
+			return fmt.Errorf("updating account: %w", err)
+		}
+		defer give()
+		if done, err := s.swap(ctx, id, change, begins); done || err != nil {
+			return doing(err, "updating account")
+		}
+	}
+	var written changedAccount
+	err := s.db.inTx(ctx, func(tx runner) (err error) {
+		if written, err = s.update(ctx, tx, id, change); err != nil || begins == nil {
 			return err
 		}
-		return also(tx)
-	}), "updating account")
+		return s.insertSession(ctx, tx, begins)
+	})
+	if err == nil {
+		s.remember(written)
+	}
+	return doing(err, "updating account")
 }
 
 // closureError carries an error of the closure through unwrapped.
 type closureError struct{ error }
 
-func (s *Store) update(ctx context.Context, tx runner, id account.ID, change func(*account.Account) error) error {
+// update returns what it wrote, which counts once the transaction is committed, or nothing when nothing changed.
+func (s *Store) update(ctx context.Context, tx runner, id account.ID, change func(*account.Account) error) (changedAccount, error) {
 	var r accountRow
 	err := tx.row(ctx, `SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`+s.db.dialect.forUpdate, id).Scan(r.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
-		return account.ErrNotFound
+		return changedAccount{}, account.ErrNotFound
 	}
 	if err != nil {
-		return err
+		return changedAccount{}, err
 	}
 	a, head, err := s.openAccount(r)
 	if err != nil {
-		return err
+		return changedAccount{}, err
 	}
 	held := a.Identifiers()
 	if err := change(a); err != nil {
-		return closureError{err}
+		return changedAccount{}, closureError{err}
 	}
 	events, tasks := a.Drain()
 	if len(events) == 0 && len(tasks) == 0 {
 		if same, err := s.unchanged(r, a); same || err != nil {
-			return err
+			return changedAccount{}, err
 		}
 	}
-	return s.write(ctx, tx, a, writing{head: head, held: held, events: events, tasks: tasks})
+	w, err := s.changed(a, head, events, tasks)
+	if err != nil {
+		return w, err
+	}
+	return w, s.write(ctx, tx, w, held)
 }
 
 // unchanged says whether an account is still what its row says.
@@ -176,30 +197,47 @@ func (s *Store) unchanged(r accountRow, a *account.Account) (bool, error) {
 	return bytes.Equal(before, after), nil
 }
 
-// writing is what a change of an account brings along.
-type writing struct {
-	head   journalHead
-	held   []account.Identifier
-	events []account.Event
-	tasks  []account.Task
+// changedAccount is an account after a change, ready to be written.
+type changedAccount struct {
+	account *account.Account
+	head    journalHead
+	sealed  []byte
+	lines   []line
+	tasks   []account.Task
 }
 
-func (s *Store) write(ctx context.Context, tx runner, a *account.Account, w writing) error {
-	a.Version, a.UpdatedAt = a.Version+1, s.now().UTC()
-	lines, head := s.chain(a.ID, w.head, w.events, a.UpdatedAt)
-	sealed, err := s.sealAccount(a, head)
-	if err != nil {
+// changed makes what is written of a changed account.
+func (s *Store) changed(a *account.Account, head journalHead, events []account.Event, tasks []account.Task) (w changedAccount, err error) {
+	a.Version, a.UpdatedAt = a.Version+1, s.now().UTC().Round(0) // without the clock reading that a row does not keep
+	w = changedAccount{account: a, tasks: tasks}
+	w.lines, w.head = s.chain(a.ID, head, events, a.UpdatedAt)
+	w.sealed, err = s.sealAccount(a, w.head)
+	return w, err
+}
+
+// columns are the values of a changed row, in the order of columns that every statement over it names.
+func (w changedAccount) columns() []any {
+	a := w.account
+	return []any{a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.UpdatedAt), w.sealed, a.ID}
+}
+
+const changeAccount = `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, updated_at = $5, sealed = $6 WHERE id = $7`
+
+func (s *Store) write(ctx context.Context, tx runner, w changedAccount, held []account.Identifier) error {
+	if _, err := tx.exec(ctx, changeAccount, w.columns()...); err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, updated_at = $5, sealed = $6 WHERE id = $7`,
-		a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.UpdatedAt), sealed, a.ID)
-	if err != nil {
+	if err := s.moveIdentifiers(ctx, tx, w.account, held); err != nil {
 		return err
 	}
-	if err := s.moveIdentifiers(ctx, tx, a, w.held); err != nil {
-		return err
+	return s.append(ctx, tx, w.account.ID, w.lines, w.tasks)
+}
+
+// remember keeps a committed change for the next reader on this node.
+func (s *Store) remember(w changedAccount) {
+	if w.account != nil {
+		s.seen.keep(accountRow{w.account.ID, w.account.Version, w.sealed}, w.account, w.head)
 	}
-	return s.append(ctx, tx, a.ID, lines, w.tasks)
 }
 
 // moveIdentifiers releases what the account no longer has, and claims what it has now.

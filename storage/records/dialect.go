@@ -17,6 +17,8 @@ type dialect struct {
 	forUpdate string
 	// skipLocked ends a SELECT that passes by rows which another transaction is changing.
 	skipLocked string
+	// swaps says that one statement may change several tables (swap.go).
+	swaps bool
 	// crossed reports an error after which the transaction may be run again.
 	crossed func(error) bool
 }

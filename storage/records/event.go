@@ -77,10 +77,17 @@ func (s *Store) insertLines(ctx context.Context, tx runner, id account.ID, lines
 	}
 	var args []any
 	for _, l := range lines {
-		args = append(args, id, l.seq, toStore(l.at), l.kind, l.actor, l.sealed, l.digest, l.hash)
+		args = append(args, l.columns(id)...)
 	}
-	_, err := tx.exec(ctx, `INSERT INTO events (account_id, seq, happened_at, kind, actor, sealed, digest, hash) VALUES `+rows(len(lines), 8), args...)
+	_, err := tx.exec(ctx, addLines+`VALUES `+rows(len(lines), 8), args...)
 	return err
+}
+
+const addLines = `INSERT INTO events (account_id, seq, happened_at, kind, actor, sealed, digest, hash) `
+
+// columns are the values of a line's row.
+func (l line) columns(id account.ID) []any {
+	return []any{id, l.seq, toStore(l.at), l.kind, l.actor, l.sealed, l.digest, l.hash}
 }
 
 // Journal returns lines of the account, newest first, at most limit, older than before (0: from the newest).

@@ -22,21 +22,28 @@ func (s *Store) Owe(ctx context.Context, tasks ...account.Task) error {
 	return nil
 }
 
+// taskColumns are the values of a task's row. A task without an ID gets one; without a due time it is due at once.
+func (s *Store) taskColumns(t account.Task) []any {
+	if t.ID == "" {
+		t.ID = keys.RandomID()
+	}
+	if t.DueAt.IsZero() {
+		t.DueAt = s.now()
+	}
+	return []any{t.ID, t.Kind, t.Account, toStore(t.DueAt), 0, t.Attempts, s.sealer.Seal(taskPlace(t.ID), t.Payload)}
+}
+
+const addTasks = `INSERT INTO outbox (id, kind, account_id, due_at, leased_until, attempts, sealed) `
+
 func (s *Store) insertTasks(ctx context.Context, to runner, tasks []account.Task) error {
 	if len(tasks) == 0 {
 		return nil
 	}
 	var args []any
 	for _, t := range tasks {
-		if t.ID == "" {
-			t.ID = keys.RandomID()
-		}
-		if t.DueAt.IsZero() {
-			t.DueAt = s.now()
-		}
-		args = append(args, t.ID, t.Kind, t.Account, toStore(t.DueAt), 0, t.Attempts, s.sealer.Seal(taskPlace(t.ID), t.Payload))
+		args = append(args, s.taskColumns(t)...)
 	}
-	_, err := to.exec(ctx, `INSERT INTO outbox (id, kind, account_id, due_at, leased_until, attempts, sealed) VALUES `+rows(len(tasks), 7), args...)
+	_, err := to.exec(ctx, addTasks+`VALUES `+rows(len(tasks), 7), args...)
 	return err
 }
 

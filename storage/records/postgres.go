@@ -17,6 +17,7 @@ var postgresDialect = dialect{
 	goose:      goose.DialectPostgres,
 	forUpdate:  " FOR UPDATE",
 	skipLocked: " FOR UPDATE SKIP LOCKED",
+	swaps:      true,
 	crossed:    postgresCrossed,
 }
 

@@ -45,6 +45,7 @@ type Config struct {
 type Store struct {
 	db     *engine
 	seen   seenAccounts
+	turns  turns
 	sealer *keys.Sealer
 	now    func() time.Time
 }
@@ -75,7 +76,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		_ = db.close()
 		return nil, fmt.Errorf("migrating records: %w", err)
 	}
-	return &Store{db: db, sealer: cfg.Sealer, now: cfg.Now}, nil
+	return &Store{db: db, turns: newTurns(), sealer: cfg.Sealer, now: cfg.Now}, nil
 }
 
 func openEngine(ctx context.Context, cfg Config) (*engine, error) {

@@ -12,7 +12,8 @@ import (
 // do not decrypt and decode the same row again. An entry is used only for the very row it was made of: the same id and
 // the same authentication tag. Two generations of bounded size take turns; what is asked for stays.
 //
-// It serves reads alone: a change always starts from the row.
+// Readers share what is kept. A change starts from a copy of its own, and only where the database says in the same
+// statement whether it was the latest (swap.go).
 type seenAccounts struct {
 	mu         sync.Mutex
 	young, old map[account.ID]seenAccount
@@ -21,6 +22,7 @@ type seenAccounts struct {
 type seenAccount struct {
 	tag     []byte
 	account *account.Account
+	head    journalHead
 }
 
 // seenMost is how many accounts a generation holds: some megabytes.
@@ -47,8 +49,22 @@ func (s *seenAccounts) find(r accountRow) *account.Account {
 	return &found
 }
 
-// keep remembers what a row holds.
-func (s *seenAccounts) keep(r accountRow, a *account.Account) {
+// latest returns a copy of an account as it was seen last, for a change to work on, and the end of its journal; nil when it was not.
+func (s *seenAccounts) latest(id account.ID) (*account.Account, journalHead) {
+	s.mu.Lock()
+	e, ok := s.young[id]
+	if !ok {
+		e, ok = s.old[id]
+	}
+	s.mu.Unlock()
+	if !ok {
+		return nil, journalHead{}
+	}
+	return e.account.Clone(), e.head
+}
+
+// keep remembers what a row holds. A reader who was slow does not put an earlier version in place of a later one.
+func (s *seenAccounts) keep(r accountRow, a *account.Account, head journalHead) {
 	if len(r.sealed) < tagLen {
 		return
 	}
@@ -59,7 +75,10 @@ func (s *seenAccounts) keep(r accountRow, a *account.Account) {
 	kept.Agreements, kept.Grants = slices.Clip(a.Agreements), slices.Clip(a.Grants)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.put(r.id, seenAccount{bytes.Clone(r.sealed[len(r.sealed)-tagLen:]), &kept})
+	if e, ok := s.young[r.id]; ok && e.account.Version > a.Version {
+		return
+	}
+	s.put(r.id, seenAccount{bytes.Clone(r.sealed[len(r.sealed)-tagLen:]), &kept, head})
 }
 
 func (s *seenAccounts) put(id account.ID, e seenAccount) {
@@ -74,9 +93,9 @@ func (s *Store) viewAccount(r accountRow) (*account.Account, error) {
 	if a := s.seen.find(r); a != nil {
 		return a, nil
 	}
-	a, _, err := s.openAccount(r)
+	a, head, err := s.openAccount(r)
 	if err == nil {
-		s.seen.keep(r, a)
+		s.seen.keep(r, a, head)
 	}
 	return a, err
 }

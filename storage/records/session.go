@@ -20,7 +20,7 @@ type sealedSession struct {
 	Shared bool            `json:"shared,omitempty"`
 }
 
-// sessionRow is a row of sessions on its way out.
+// sessionRow is a row of sessions on its way in or out.
 type sessionRow struct {
 	session                         account.Session
 	created, seen, expires, endedAt int64
@@ -64,14 +64,19 @@ func (s *Store) CreateSession(ctx context.Context, a *account.Session, change fu
 	if err != nil {
 		return err
 	}
-	return s.updateWith(ctx, a.AccountID, change, func(tx runner) error { return s.insertSession(ctx, tx, a, sealed) })
+	return s.updateWith(ctx, a.AccountID, change, &sessionRow{session: *a, sealed: sealed})
 }
 
-func (s *Store) insertSession(ctx context.Context, tx runner, a *account.Session, sealed []byte) error {
-	_, err := tx.exec(ctx, `INSERT INTO sessions (id, hash, account_id, created_at, seen_at, expires_at, ended_at, sealed)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		a.ID, a.Hash, a.AccountID, toStore(a.CreatedAt), toStore(a.SeenAt), toStore(a.ExpiresAt), toStore(a.EndedAt), sealed)
-	if err != nil {
+const addSession = `INSERT INTO sessions (id, hash, account_id, created_at, seen_at, expires_at, ended_at, sealed) `
+
+// columns are the values of a new session's row.
+func (r *sessionRow) columns() []any {
+	a := r.session
+	return []any{a.ID, a.Hash, a.AccountID, toStore(a.CreatedAt), toStore(a.SeenAt), toStore(a.ExpiresAt), toStore(a.EndedAt), r.sealed}
+}
+
+func (s *Store) insertSession(ctx context.Context, tx runner, r *sessionRow) error {
+	if _, err := tx.exec(ctx, addSession+`VALUES `+rows(1, 8), r.columns()...); err != nil {
 		return fmt.Errorf("creating session: %w", err)
 	}
 	return nil
