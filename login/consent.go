@@ -2,9 +2,7 @@ package login
 
 import (
 	"fmt"
-	"maps"
 	"net/http"
-	"slices"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/op"
@@ -57,7 +55,7 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, item := range released {
 		data.Items = append(data.Items, itemOf(item))
-		if item.Missing && item.Needs > v.person.Level {
+		if item.Needs > v.person.Level {
 			data.Level, data.LevelURL = item.Needs.String(), at(paths[stepRaise], v.attempt)
 		}
 	}
@@ -83,22 +81,11 @@ func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
 		return d.refuse(w, r, v.attempt, "access_denied", "user_deny")
 	}
 	grant := account.Grant{
-		ClientID: v.client.ID, Scopes: v.req.Scopes, Claims: askedClaims(v.req.Claims), GrantedAt: d.cfg.Now(),
+		ClientID: v.client.ID, Scopes: v.req.Scopes, Claims: v.req.Claims.Names(), GrantedAt: d.cfg.Now(),
 	}
 	if err := d.cfg.Accounts.GrantTo(r.Context(), v.person.ID, grant, d.origin(r)); err != nil {
 		return fmt.Errorf("keeping the consent: %w", err)
 	}
 	v.attempt.Consented = true
 	return d.advance(w, r, v)
-}
-
-// askedClaims names the claims that a request asks for beyond its scopes.
-func askedClaims(c *op.ClaimsRequest) []string {
-	if c == nil {
-		return nil
-	}
-	names := slices.Collect(maps.Keys(c.UserInfo))
-	names = slices.AppendSeq(names, maps.Keys(c.IDToken))
-	slices.Sort(names)
-	return slices.Compact(names)
 }

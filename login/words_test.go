@@ -57,7 +57,7 @@ func TestEveryMessageThatCodeNamesIsInBothCatalogues(t *testing.T) {
 		"evidence.":   {"registries", "bank", "centre", "letter", "signature", "video"},
 		"second.way-": {string(account.MethodPasskey), string(account.MethodTOTP), string(account.MethodSMS), string(account.MethodBackup)},
 		"gender.":     {"male", "female"},
-		"claim.": {"name", "family_name", "given_name", "middle_name", "birthdate", "gender", "updated_at", "phone_number",
+		"claim.": {"evidence", "name", "family_name", "given_name", "middle_name", "birthdate", "gender", "updated_at", "phone_number",
 			"phone_number_verified", "email", "email_verified", "address", "snils", "inn", "id_doc", "place_of_birth", "nationalities", "account_level"},
 		"error-page.": {"internal.text", "flow-gone.text", "request-over.text", "cross-site.text", "dead-link.text", "bad-form.text",
 			"not-found.text", "locked.text", "conflict.text", "throttled.text", "taken.text", "protocol.text", "busy.text"},

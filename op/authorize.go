@@ -1,7 +1,6 @@
 package op
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
@@ -277,106 +276,6 @@ func checkPrompt(client *Client, req *AuthRequest, form url.Values) error {
 		req.MaxAge = client.DefaultMaxAge // OpenID Connect Registration §2
 	}
 	return nil
-}
-
-// checkClaims reads acr_values and the claims parameter (OpenID Connect Core §5.5). An acr asked as essential wins over
-// acr_values, and one of its values must be known.
-func (p *Provider) checkClaims(client *Client, req *AuthRequest, form url.Values) error {
-	for _, v := range strings.Fields(form.Get("acr_values")) {
-		if acr, ok := ParseACR(v); ok {
-			req.ACR = append(req.ACR, acr)
-		}
-	}
-	if form.Get("acr_values") == "" { // OpenID Connect Registration §2
-		for _, v := range client.DefaultACR {
-			if acr, ok := ParseACR(v); ok {
-				req.ACR = append(req.ACR, acr)
-			}
-		}
-	}
-	raw := form.Get("claims")
-	if raw == "" {
-		return nil
-	}
-	var asked struct {
-		UserInfo map[string]*wireClaim `json:"userinfo"`
-		IDToken  map[string]*wireClaim `json:"id_token"`
-	}
-	if err := json.Unmarshal([]byte(raw), &asked); err != nil {
-		return refuse("invalid_request", "claims.form", "the claims parameter is not the JSON of OpenID Connect Core 5.5")
-	}
-	req.Claims = &ClaimsRequest{UserInfo: readClaims(asked.UserInfo), IDToken: readClaims(asked.IDToken)}
-	if err := checkAskedSubject(req); err != nil {
-		return err
-	}
-	acr, ok := req.Claims.IDToken["acr"]
-	delete(req.Claims.IDToken, "acr")
-	if !ok || len(acr.Values) == 0 {
-		return nil
-	}
-	var values []ACR
-	for _, v := range acr.Values {
-		var s string
-		if json.Unmarshal([]byte(v), &s) == nil {
-			if parsed, known := ParseACR(s); known {
-				values = append(values, parsed)
-			}
-		}
-	}
-	if acr.Essential && len(values) == 0 {
-		return refuse("unmet_authentication_requirements", "acr.unknown", "no asked acr is known: see acr_values_supported")
-	}
-	if acr.Essential || len(req.ACR) == 0 {
-		req.ACR, req.EssentialACR = values, acr.Essential
-	}
-	return nil
-}
-
-// checkAskedSubject reads a sub that is asked with a value: that person or nobody (OpenID Connect Core §5.5.1).
-func checkAskedSubject(req *AuthRequest) error {
-	asked, ok := req.Claims.IDToken["sub"]
-	delete(req.Claims.IDToken, "sub")
-	if !ok || len(asked.Values) == 0 {
-		return nil
-	}
-	if len(asked.Values) > 1 || json.Unmarshal([]byte(asked.Values[0]), &req.HintSubject) != nil || req.HintSubject == "" {
-		return refuse("invalid_request", "claims.form", "sub is asked with one text as its value")
-	}
-	return nil
-}
-
-// wireClaim is one member of the claims parameter.
-type wireClaim struct {
-	Essential bool              `json:"essential"`
-	Value     json.RawMessage   `json:"value"`
-	Values    []json.RawMessage `json:"values"`
-}
-
-func readClaims(in map[string]*wireClaim) map[string]ClaimRequest {
-	out := map[string]ClaimRequest{}
-	for name, c := range in {
-		r := ClaimRequest{}
-		if c != nil {
-			r.Essential = c.Essential
-			if len(c.Value) > 0 {
-				c.Values = append(c.Values, c.Value)
-			}
-			for _, v := range c.Values {
-				r.Values = append(r.Values, compact(v))
-			}
-		}
-		out[name] = r
-	}
-	return out
-}
-
-func compact(raw json.RawMessage) string {
-	var v any
-	if json.Unmarshal(raw, &v) != nil {
-		return ""
-	}
-	out, _ := json.Marshal(v)
-	return string(out)
 }
 
 // checkHint reads id_token_hint: an ID token of ours for this client, of any age (OpenID Connect Core §3.1.2.1).

@@ -3,6 +3,7 @@ package op
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -146,55 +147,64 @@ func wanted(req *AuthRequest) map[string]bool {
 	if req.Claims != nil {
 		for _, members := range []map[string]ClaimRequest{req.Claims.UserInfo, req.Claims.IDToken} {
 			for name, r := range members {
-				if slices.ContainsFunc(claimTable, func(c claim) bool { return c.name == name }) {
-					out[name] = out[name] || r.Essential
-				}
+				out[name] = out[name] || r.Essential
 			}
 		}
 	}
 	return out
 }
 
-// askedClaims are the names of the claims asked by name.
-func askedClaims(req *AuthRequest) []string {
-	if req.Claims == nil {
+// Names are what a request asks for by name, beyond its scopes, sorted: what a consent to it keeps.
+func (c *ClaimsRequest) Names() []string {
+	if c == nil {
 		return nil
 	}
-	var names []string
-	for _, members := range []map[string]ClaimRequest{req.Claims.UserInfo, req.Claims.IDToken} {
-		for name := range members {
-			if slices.ContainsFunc(claimTable, func(c claim) bool { return c.name == name }) && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+	names := slices.AppendSeq(slices.Collect(maps.Keys(c.UserInfo)), maps.Keys(c.IDToken))
+	for _, r := range c.verified() {
+		names = append(slices.AppendSeq(names, maps.Keys(r.Claims)), claimVerified)
+		if _, asked := r.Verification["evidence"]; asked {
+			names = append(names, claimEvidence)
 		}
 	}
 	slices.Sort(names)
-	return names
+	return slices.Compact(names)
 }
 
-// Released lists what the client would learn of this person by this request, in the order of the table.
+// Released lists what the client would learn of this person by this request, in the order of the table, and then how surely the
+// identity was confirmed.
 func (p *Provider) Released(_ context.Context, _ *Client, req *AuthRequest, a *account.Account) ([]Released, error) {
 	var out []Released
-	asked := wanted(req)
+	asked, verified := wanted(req), vouch(req, a, p.now())
 	for _, c := range claimTable {
-		essential, is := asked[c.name]
-		if !is || slices.Contains(silentClaims, c.name) {
+		essential, plain := asked[c.name]
+		essentially, checked := verified.asked[c.name]
+		if !plain && !checked || slices.Contains(silentClaims, c.name) {
 			continue
 		}
-		r := Released{Claim: c.name, Essential: essential}
-		switch v := c.value(a); {
-		case a.Level < c.least:
-			r.Missing, r.Needs = true, c.least
-		case v == nil:
-			r.Missing = true
-		case c.show != nil:
-			r.Value = c.show(a)
-		default:
-			r.Value, _ = v.(string)
+		r := c.released(a)
+		r.Essential = essential || essentially
+		if checked {
+			verified.judge(&r, plain)
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return append(out, verified.released()...), nil
+}
+
+// released is what a person sees of a claim of theirs.
+func (c claim) released(a *account.Account) Released {
+	r := Released{Claim: c.name}
+	switch v := c.value(a); {
+	case a.Level < c.least:
+		r.Missing, r.Needs = true, c.least
+	case v == nil:
+		r.Missing = true
+	case c.show != nil:
+		r.Value = c.show(a)
+	default:
+		r.Value, _ = v.(string)
+	}
+	return r
 }
 
 // Covered reports whether the person's grants already cover the request: every scope that releases something and every
@@ -216,7 +226,7 @@ func (p *Provider) Covered(client *Client, req *AuthRequest, a *account.Account)
 			return false
 		}
 	}
-	for _, name := range askedClaims(req) {
+	for _, name := range req.Claims.Names() {
 		if !slices.Contains(grant.Claims, name) {
 			return false
 		}

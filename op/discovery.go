@@ -3,8 +3,10 @@ package op
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 
+	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
 )
 
@@ -68,6 +70,7 @@ func (p *Provider) prepareDiscovery() error {
 		"frontchannel_logout_session_supported":            true,
 		"display_values_supported":                         []string{"page"},
 	}
+	maps.Copy(meta, assuranceMetadata())
 	p.mutualMetadata(meta)
 	if len(p.cfg.Registration) > 0 {
 		meta["registration_endpoint"] = p.cfg.Issuer + "/register"
@@ -96,8 +99,28 @@ func (p *Provider) mutualMetadata(meta map[string]any) {
 	}
 }
 
+// assuranceMetadata says what verified_claims may hold (OpenID Connect for Identity Assurance 1.0 §8).
+func assuranceMetadata() map[string]any {
+	var records, checks []string
+	for _, record := range registryRecords {
+		records = append(records, record.kind)
+	}
+	for _, method := range []account.ProofingMethod{account.ProvenByCentre, account.ProvenByVideo} {
+		checks = append(checks, checksOf[method]...)
+	}
+	return map[string]any{
+		"verified_claims_supported":           true,
+		"trust_frameworks_supported":          []string{trustFramework},
+		"claims_in_verified_claims_supported": confirmableClaims(),
+		"evidence_supported":                  []string{evidenceDocument, evidenceRecord, evidenceSignature, evidenceVouch},
+		"documents_supported":                 []string{paperPassport},
+		"documents_check_methods_supported":   checks,
+		"electronic_records_supported":        append(records, recordBank),
+	}
+}
+
 func claimNames() []string {
-	names := []string{"sub", "acr", "amr", "auth_time", "sid"}
+	names := []string{"sub", "acr", "amr", "auth_time", "sid", "verified_claims"}
 	for _, c := range claimTable {
 		names = append(names, c.name)
 	}

@@ -100,7 +100,7 @@ func testClients() []op.Client {
 	secret := []op.ClientSecret{{Hash: keys.Hash("secret")}}
 	web := op.Client{ID: "web", Profile: op.ProfileOIDC, Auth: []string{op.AuthBasic}, Secrets: secret, RedirectURIs: []string{"https://rp.example/cb"},
 		GrantTypes: []string{"authorization_code", "refresh_token"}, IDTokenAlg: "ES256",
-		Scopes: []string{"openid", "profile", "email", "phone", "snils", "inn", "level", "offline_access"}}
+		Scopes: []string{"openid", "profile", "email", "phone", "snils", "inn", "id_doc", "level", "offline_access"}}
 	other := web
 	other.ID, other.RedirectURIs = "other", []string{"https://other.example/cb"}
 	spa := web

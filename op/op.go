@@ -120,8 +120,10 @@ type ACR struct {
 
 // ClaimsRequest is the claims parameter (OpenID Connect Core §5.5), reduced to what we answer.
 type ClaimsRequest struct {
-	UserInfo map[string]ClaimRequest
-	IDToken  map[string]ClaimRequest
+	UserInfo         map[string]ClaimRequest
+	IDToken          map[string]ClaimRequest
+	VerifiedUserInfo []VerifiedRequest `json:",omitempty"`
+	VerifiedIDToken  []VerifiedRequest `json:",omitempty"`
 }
 
 // ClaimRequest is one asked claim.
@@ -193,6 +195,24 @@ type Released struct {
 	Essential bool
 	Missing   bool          // not held
 	Needs     account.Level // the level from which it is released, when the person is below it
+	Checked   Checked       // whether the service hears that it was confirmed
+	Ways      []Way         // by what the identity was confirmed; of the claim "evidence" alone
+}
+
+// Checked is whether a service that asks for a confirmed claim (verified_claims) hears that it is.
+type Checked string
+
+// The values of Checked.
+const (
+	CheckedUnasked Checked = ""
+	CheckedYes     Checked = "yes"
+	CheckedNo      Checked = "no" // it was not confirmed, or not as the service asks
+)
+
+// Way is by what an identity was confirmed, as a service learns it.
+type Way struct {
+	Method account.ProofingMethod
+	By     string // a bank, a certificate authority, a centre; empty for the state's registries
 }
 
 // Response is where an authorization response goes.

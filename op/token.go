@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -198,13 +199,14 @@ func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, a
 	if f.Nonce != "" {
 		claims["nonce"] = f.Nonce
 	}
-	if f.Claims != nil && len(f.Claims.IDToken) > 0 {
+	if f.Claims != nil && len(f.Claims.IDToken)+len(f.Claims.VerifiedIDToken) > 0 {
 		a, err := p.cfg.Accounts.Read(ctx, f.AccountID, account.Look{Who: "client:" + client.ID, Why: "grant"})
 		if err != nil {
 			return "", fmt.Errorf("reading claims for an ID token: %w", err)
 		}
-		for name, value := range released(a, nil, f.Claims.IDToken) {
-			claims[name] = value
+		maps.Copy(claims, released(a, nil, f.Claims.IDToken))
+		if verified := verifiedClaims(a, f.Claims.VerifiedIDToken, now); verified != nil {
+			claims["verified_claims"] = verified
 		}
 	}
 	token, err := p.sign(ctx, alg, typeID, claims)

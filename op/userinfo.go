@@ -87,11 +87,14 @@ func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[strin
 	if family == nil {
 		return nil, nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[grant.ended] the grant of the access token is over")
 	}
-	var asked map[string]ClaimRequest
+	var asked ClaimsRequest
 	if family.Claims != nil {
-		asked = family.Claims.UserInfo
+		asked = *family.Claims
 	}
-	claims := released(a, scopes, asked)
+	claims := released(a, scopes, asked.UserInfo)
+	if verified := verifiedClaims(a, asked.VerifiedUserInfo, p.now()); verified != nil {
+		claims["verified_claims"] = verified
+	}
 	claims["sub"] = t.Subject
 	return claims, client, nil
 }

@@ -88,13 +88,17 @@ func (p Person) account(accounts *account.Service, now time.Time) (account.Accou
 	a.Application = papers
 	if level >= account.Standard {
 		a.Person, a.Passport, a.SNILS, a.INN, a.Address = papers.Person, papers.Passport, papers.SNILS, papers.INN, papers.Address
+		matched := strings.Fields("family_name given_name middle_name birthdate gender passport_number snils")
+		if !papers.INN.IsZero() {
+			matched = append(matched, "inn")
+		}
 		a.Evidence = append(a.Evidence, account.Evidence{ID: keys.RandomID(), Method: account.ProvenByRegistries, At: now,
-			Verifier: "registries", Record: "seed", Document: "passport", Level: account.Standard,
-			Matched: strings.Fields("family_name given_name middle_name birthdate gender passport_number snils")})
+			Verifier: "registries", Record: "seed", Document: "passport", Level: account.Standard, Matched: matched})
 	}
 	if level == account.Verified {
 		a.Evidence = append(a.Evidence, account.Evidence{ID: keys.RandomID(), Method: account.ProofingMethod(p.Method), At: now,
-			Verifier: p.Verifier, Record: "seed", Document: "passport", Level: account.Verified})
+			Verifier: p.Verifier, Record: "seed", Document: "passport", Level: account.Verified,
+			Matched: strings.Fields("family_name given_name middle_name birthdate passport_number")})
 	}
 	return p.factors(a, accounts, now), nil
 }

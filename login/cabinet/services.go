@@ -14,6 +14,7 @@ type servicesData struct{ Services []serviceLine }
 type serviceLine struct {
 	ID, Name string
 	Scopes   []string
+	Claims   []string // asked for one by one
 	Since    time.Time
 	Used     time.Time
 }
@@ -26,6 +27,11 @@ func (c *Room) services(w http.ResponseWriter, r *http.Request, v visit) error {
 		for _, scope := range g.Scopes {
 			if c.cfg.Pages.Has(lang, "scope."+scope) {
 				l.Scopes = append(l.Scopes, "scope."+scope)
+			}
+		}
+		for _, claim := range g.Claims {
+			if c.cfg.Pages.Has(lang, "claim."+claim) {
+				l.Claims = append(l.Claims, "claim."+claim)
 			}
 		}
 		data.Services = append(data.Services, l)
