@@ -150,6 +150,7 @@ type Agreement struct {
 // Grant is the person's consent that a service learns some attributes.
 type Grant struct {
 	ClientID  string
+	Customer  string // for whom the service acts; empty where it acts for itself
 	Scopes    []string
 	Claims    []string  // claim names released beyond scopes
 	Since     time.Time // tokens issued before it are dead: the consent was withdrawn and given anew

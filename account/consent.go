@@ -7,10 +7,13 @@ import (
 	"strings"
 )
 
-// Grant returns the person's consent to a service, or nil.
-func (a *Account) Grant(clientID string) *Grant {
+// Grant returns the person's consent to a service that acts for itself, or nil.
+func (a *Account) Grant(clientID string) *Grant { return a.GrantFor(clientID, "") }
+
+// GrantFor returns the person's consent to a service that acts for a customer, or nil.
+func (a *Account) GrantFor(clientID, customer string) *Grant {
 	for i := range a.Grants {
-		if a.Grants[i].ClientID == clientID {
+		if a.Grants[i].ClientID == clientID && a.Grants[i].Customer == customer {
 			return &a.Grants[i]
 		}
 	}
@@ -21,24 +24,34 @@ func (a *Account) Grant(clientID string) *Grant {
 func (s *Service) GrantTo(ctx context.Context, id ID, g Grant, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		now := s.now()
-		held := a.Grant(g.ClientID)
+		held := a.GrantFor(g.ClientID, g.Customer)
 		if held == nil {
-			a.Grants = append(a.Grants, Grant{ClientID: g.ClientID, Since: now})
+			a.Grants = append(a.Grants, Grant{ClientID: g.ClientID, Customer: g.Customer, Since: now})
 			held = &a.Grants[len(a.Grants)-1]
 		}
 		held.Scopes = union(held.Scopes, g.Scopes)
 		held.Claims = union(held.Claims, g.Claims)
 		held.GrantedAt, held.UsedAt = now, now
-		a.note(ConsentGiven, now, o, "client", g.ClientID, "scopes", strings.Join(g.Scopes, " "), "claims", strings.Join(g.Claims, " "))
+		a.note(ConsentGiven, now, o, "client", g.ClientID, "customer", g.Customer, "scopes", strings.Join(g.Scopes, " "), "claims", strings.Join(g.Claims, " "))
 		return nil
 	})
 }
 
-// WithdrawGrant forgets the consent; tokens under it die at their next use. ErrNotFound when there is none.
+// WithdrawGrant forgets the consent to a service, for every customer that it acts for; tokens under it die at their next use.
+// ErrNotFound when there is none.
 func (s *Service) WithdrawGrant(ctx context.Context, id ID, clientID string, o Origin) error {
+	return s.withdraw(ctx, id, clientID, o, func(g Grant) bool { return g.ClientID == clientID })
+}
+
+// WithdrawGrantFor is WithdrawGrant for one customer alone.
+func (s *Service) WithdrawGrantFor(ctx context.Context, id ID, clientID, customer string, o Origin) error {
+	return s.withdraw(ctx, id, clientID, o, func(g Grant) bool { return g.ClientID == clientID && g.Customer == customer })
+}
+
+func (s *Service) withdraw(ctx context.Context, id ID, clientID string, o Origin, gone func(Grant) bool) error {
 	return s.change(ctx, id, func(a *Account) error {
 		before := len(a.Grants)
-		a.Grants = slices.DeleteFunc(a.Grants, func(g Grant) bool { return g.ClientID == clientID })
+		a.Grants = slices.DeleteFunc(a.Grants, gone)
 		if len(a.Grants) == before {
 			return ErrNotFound
 		}

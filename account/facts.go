@@ -2,6 +2,7 @@ package account
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -99,7 +100,9 @@ func (a *Account) signal(e Event) {
 	case PasswordChanged, PasswordReset, SignInDisowned, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved,
 		SMSFactorAdded, SMSFactorRemoved, LevelRaised, AccountLocked, AccountUnlocked:
 		for _, g := range a.Grants {
-			s.Clients = append(s.Clients, g.ClientID)
+			if !slices.Contains(s.Clients, g.ClientID) { // one may act for several customers
+				s.Clients = append(s.Clients, g.ClientID)
+			}
 		}
 	case ConsentWithdrawn: // the consent is gone by now; the service that had it hears of that alone
 		s.Clients = []string{e.Details["client"]}

@@ -13,7 +13,9 @@ type Session struct {
 	EndedAt   time.Time // zero while it lives
 	Proofs    []Proof
 	Origin    Origin
-	Shared    bool // "this is a shared computer"
+	Shared    bool   // "this is a shared computer"
+	Browser   string // Hash of the Browser in which it was opened; empty when that keeps no cookie
+	Client    string // the one service that it is for (isolated sign-on); empty: it is the person's single sign-on
 }
 
 // Proof is one way in which the person showed that it is them, in this session.

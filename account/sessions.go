@@ -49,6 +49,7 @@ type Opening struct {
 	Proofs  []Proof
 	Shared  bool   // "this is a shared computer"
 	Browser string // the browser's own cookie, which outlives its sessions; empty when it keeps none
+	Client  string // the one service that the session is for; empty: it is the person's single sign-on
 	Origin  Origin
 }
 
@@ -64,6 +65,7 @@ func (s *Service) OpenSession(ctx context.Context, id ID, with Opening) (cookie 
 	session = &Session{
 		ID: keys.RandomID(), Hash: keys.Hash(cookie), AccountID: id, CreatedAt: now, SeenAt: now,
 		ExpiresAt: now.Add(life), Proofs: proofs, Origin: o, Shared: with.Shared,
+		Browser: browserHash(id, with.Browser), Client: with.Client,
 	}
 	write := func(change func(*Account) error) error { return s.cfg.Sessions.CreateSession(ctx, session, change) }
 	err = s.changeBy(write, func(a *Account) error {
@@ -145,6 +147,22 @@ func (s *Service) EndSession(ctx context.Context, id ID, session string, o Origi
 		return ErrNotFound
 	}
 	return s.end(ctx, id, []string{session}, SignedOut, o)
+}
+
+// EndHere ends a session and all others of its person in the same browser: whoever signs out there is signed out of
+// services with a sign-on of their own as well.
+func (s *Service) EndHere(ctx context.Context, session *Session, o Origin) error {
+	all, err := s.Sessions(ctx, session.AccountID)
+	if err != nil {
+		return err
+	}
+	here := []string{session.ID}
+	for _, x := range all {
+		if x.ID != session.ID && x.Browser != "" && x.Browser == session.Browser {
+			here = append(here, x.ID)
+		}
+	}
+	return s.end(ctx, session.AccountID, here, SignedOut, o)
 }
 
 // EndOtherSessions ends all but one, and remembers no browser any more: a second factor is asked in each of them again.

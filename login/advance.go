@@ -84,12 +84,12 @@ func (d *Door) openSession(w http.ResponseWriter, r *http.Request, v *visit) err
 			}
 		}
 		cookie, session, err := d.cfg.Accounts.OpenSession(ctx, a.Account, account.Opening{
-			Proofs: a.Proofs, Shared: a.Shared, Browser: d.browser(w, r, a.Shared), Origin: d.origin(r),
+			Proofs: a.Proofs, Shared: a.Shared, Browser: d.browser(w, r, a.Shared), Client: isolated(v.client), Origin: d.origin(r),
 		})
 		if err != nil {
 			return fmt.Errorf("opening a session: %w", err)
 		}
-		d.setCookie(w, cookieSession, cookie, 0)
+		d.setCookie(w, sessionCookie(v.client), cookie, 0)
 		v.session = session
 	}
 	a.Proofs, a.Account = nil, ""
@@ -107,7 +107,11 @@ func (d *Door) addProofs(w http.ResponseWriter, r *http.Request, session *accoun
 	if err != nil {
 		return fmt.Errorf("adding proofs to the session: %w", err)
 	}
-	d.setCookie(w, cookieSession, cookie, 0)
+	name := cookieSession
+	if session.Client != "" {
+		name = cookieApart
+	}
+	d.setCookie(w, name, cookie, 0)
 	return nil
 }
 

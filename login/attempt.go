@@ -53,6 +53,7 @@ type attempt struct {
 	Return  string // local path to end at when there is no request
 	Hint    string // prefill of the identifier (login_hint), as it arrived
 	Reauth  bool   // the cabinet asks for fresh proofs
+	Apart   bool   // the service has a sign-on of its own: each time the person shows who they are
 
 	Identifier account.Identifier // whom the person says they are
 	Typed      string             // the same, as typed

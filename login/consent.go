@@ -12,7 +12,9 @@ import (
 type consentData struct {
 	Attempt   string
 	Service   string
+	Customer  string // for whom the service acts; empty where it acts for itself
 	Purpose   string
+	For       op.Purpose // what this request asks for; empty when it does not say
 	PolicyURI string
 	TermsURI  string
 	Items     []consentItem
@@ -50,8 +52,8 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	lang := d.lang(r, v.attempt)
 	data := consentData{
 		Attempt: v.attempt.ID,
-		Service: inLang(v.client.Name, lang), Purpose: inLang(v.client.Purpose, lang),
-		PolicyURI: v.client.PolicyURI, TermsURI: v.client.TermsURI, Signs: v.req.Details,
+		Service: inLang(v.client.Name, lang), Customer: v.client.CustomerName(v.req.Customer, lang), Purpose: inLang(v.client.Purpose, lang),
+		PolicyURI: v.client.PolicyURI, TermsURI: v.client.TermsURI, Signs: v.req.Details, For: v.req.Purpose,
 	}
 	for _, item := range released {
 		data.Items = append(data.Items, itemOf(item))
@@ -62,6 +64,9 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	page := v.page(d, r, "consent", data)
 	page.User = displayName(v.person)
 	page.Title, page.TitleArgs = "consent.title-service", map[string]any{"Service": data.Service}
+	if data.For != "" {
+		page.Title = "consent.title-" + string(data.For)
+	}
 	if len(data.Signs) > 0 {
 		page.Title = "signs.title-service"
 	}
@@ -81,7 +86,7 @@ func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
 		return d.refuse(w, r, v.attempt, "access_denied", "user_deny")
 	}
 	grant := account.Grant{
-		ClientID: v.client.ID, Scopes: v.req.Scopes, Claims: v.req.Claims.Names(), GrantedAt: d.cfg.Now(),
+		ClientID: v.client.ID, Customer: v.req.Customer, Scopes: v.req.Scopes, Claims: v.req.Claims.Names(), GrantedAt: d.cfg.Now(),
 	}
 	if err := d.cfg.Accounts.GrantTo(r.Context(), v.person.ID, grant, d.origin(r)); err != nil {
 		return fmt.Errorf("keeping the consent: %w", err)

@@ -13,6 +13,7 @@ import (
 // Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2), so that no neighbour host can plant one (S01, S02).
 const (
 	cookieSession = "vhod-session" // the sign-on session
+	cookieApart   = "vhod-apart"   // the session of a service with a sign-on of its own
 	cookieFlow    = "vhod-flow"    // binds attempts to the browser
 	cookieBrowser = "vhod-browser" // a browser in which somebody signed in: by it a new one is told from a known one
 	cookieDevice  = "vhod-device"  // a browser that its person asked to be remembered

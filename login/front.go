@@ -14,6 +14,9 @@ import (
 // the pages decides here too, over an attempt that is not kept, so that the way without a page and the
 // way through the pages cannot come to differ.
 func (d *Door) Decide(r *http.Request, client *op.Client, req *op.AuthRequest) (*op.Authentication, op.Need, error) {
+	if client.Isolated {
+		return d.decideApart(r, client)
+	}
 	session, person, err := d.visitor(r)
 	if err != nil {
 		return nil, op.NeedNothing, err
@@ -42,6 +45,22 @@ func (d *Door) Decide(r *http.Request, client *op.Client, req *op.AuthRequest) (
 	return nil, op.NeedLogin, nil
 }
 
+// decideApart says who is signed in at a service with a sign-on of its own, or else in this browser; either way the service
+// asks anew.
+func (d *Door) decideApart(r *http.Request, client *op.Client) (*op.Authentication, op.Need, error) {
+	for _, of := range []*op.Client{client, nil} {
+		session, person, err := d.visitorOf(r, of)
+		if err != nil {
+			return nil, op.NeedNothing, err
+		}
+		if session != nil {
+			auth := authentication(session, person)
+			return &auth, op.NeedLogin, nil
+		}
+	}
+	return nil, op.NeedLogin, nil
+}
+
 // Enter opens an attempt for the stored request. A browser that is signed in goes straight to the
 // page that is missing.
 func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, req *op.AuthRequest) (string, error) {
@@ -53,11 +72,11 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, 
 	if k == kindSignUp {
 		a.SignUp = &signUp{}
 	}
-	a.Request, a.Hint = req.ID, req.LoginHint
+	a.Request, a.Hint, a.Apart = req.ID, req.LoginHint, client.Isolated
 	a.Lang = firstLang(req.UILocales)
 	v := &visit{attempt: a, req: req, client: client, device: d.cookie(r, cookieDevice)}
 	var err error
-	if v.session, v.person, err = d.visitor(r); err != nil {
+	if v.session, v.person, err = d.visitorOf(r, client); err != nil {
 		return "", err
 	}
 	v.policy = d.policyFor(v)
@@ -99,20 +118,24 @@ func firstLang(locales []string) string {
 	return ""
 }
 
-// SignOut ends the browser's session and takes its cookie away.
+// SignOut ends the browser's session, and those of services with a sign-on of their own, and takes their cookies away.
 func (d *Door) SignOut(w http.ResponseWriter, r *http.Request) (op.EndedSession, error) {
 	var ended op.EndedSession
-	session, _, err := d.visitor(r)
-	if err != nil {
-		return ended, err
-	}
-	if session != nil {
-		if err := d.cfg.Accounts.EndSession(r.Context(), session.AccountID, session.ID, d.origin(r)); err != nil {
-			return ended, fmt.Errorf("ending a session: %w", err)
+	for _, cookie := range []string{cookieApart, cookieSession} {
+		session, _, err := d.sessionOf(r, cookie)
+		if err != nil {
+			return ended, err
 		}
-		ended = op.EndedSession{Account: session.AccountID, ID: session.ID}
+		if session != nil {
+			if err := d.cfg.Accounts.EndHere(r.Context(), session, d.origin(r)); err != nil {
+				return ended, fmt.Errorf("ending a session: %w", err)
+			}
+			ended = op.EndedSession{Account: session.AccountID, ID: session.ID}
+		}
+		if d.cookie(r, cookie) != "" || cookie == cookieSession {
+			d.dropCookie(w, cookie)
+		}
 	}
-	d.dropCookie(w, cookieSession)
 	return ended, nil
 }
 

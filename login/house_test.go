@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -98,7 +99,9 @@ func newHouse(t *testing.T, banks ...bank.Config) *house {
 		VerifySignature: func(_ context.Context, message, content []byte, at time.Time) (*cms.Signer, error) {
 			return h.verify(message, content, at)
 		},
-		Services:   func() []op.Client { return []op.Client{h.provider.client} },
+		Services: func() []op.Client {
+			return append(slices.Collect(maps.Values(h.provider.others)), h.provider.client)
+		},
 		Agreements: map[string]string{"terms": "3", "privacy": "2"}, TrustedProxies: []string{"10.0.0.0/8", "fd00::/8"},
 		Now: h.clock.Now, Log: slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelError})),
 	})
@@ -256,6 +259,7 @@ type provider struct {
 	now      func() time.Time
 	mu       sync.Mutex
 	client   op.Client
+	others   map[string]op.Client // beside it
 	requests map[string]*op.AuthRequest
 	approved []op.Authentication
 	denied   []string
@@ -271,7 +275,10 @@ func (p *provider) Request(_ context.Context, id string) (*op.AuthRequest, *op.C
 	if !ok {
 		return nil, nil, account.ErrNotFound
 	}
-	client := p.client
+	client, other := p.others[req.ClientID]
+	if !other {
+		client = p.client
+	}
 	return req, &client, nil
 }
 
@@ -321,7 +328,7 @@ func (p *provider) Released(_ context.Context, _ *op.Client, _ *op.AuthRequest, 
 }
 
 func (p *provider) Covered(client *op.Client, req *op.AuthRequest, a *account.Account) bool {
-	return a.Grant(client.ID) != nil && len(req.Details) == 0
+	return a.GrantFor(client.ID, req.Customer) != nil && len(req.Details) == 0
 }
 
 func (p *provider) Met(req *op.AuthRequest, auth op.Authentication) bool {

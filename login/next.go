@@ -224,6 +224,9 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 	if req == nil {
 		return p
 	}
+	if a.Apart { // it never joins a sign-on that was there before
+		p.Since = a.CreatedAt
+	}
 	p.Device = req.Remote != nil && req.Remote.Kind == op.RemoteDevice
 	for _, prompt := range req.Prompt {
 		switch prompt {

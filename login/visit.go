@@ -58,7 +58,7 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 			return nil, fmt.Errorf("reading the waiting request: %w", err)
 		}
 	}
-	v.session, v.person, err = d.visitor(r)
+	v.session, v.person, err = d.visitorOf(r, v.client)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,35 @@ func (d *Door) isOther(v *visit) bool {
 
 // visitor returns the browser's live session with its account, or nils.
 func (d *Door) visitor(r *http.Request) (*account.Session, *account.Account, error) {
-	value := d.cookie(r, cookieSession)
+	return d.visitorOf(r, nil)
+}
+
+// visitorOf is visitor for a service: one with a sign-on of its own sees its own session alone, and no other sees that.
+func (d *Door) visitorOf(r *http.Request, client *op.Client) (*account.Session, *account.Account, error) {
+	session, person, err := d.sessionOf(r, sessionCookie(client))
+	if session != nil && session.Client != isolated(client) {
+		return nil, nil, nil
+	}
+	return session, person, err
+}
+
+// isolated is the id of a service with a sign-on of its own; empty for all others.
+func isolated(client *op.Client) string {
+	if client != nil && client.Isolated {
+		return client.ID
+	}
+	return ""
+}
+
+func sessionCookie(client *op.Client) string {
+	if isolated(client) != "" {
+		return cookieApart
+	}
+	return cookieSession
+}
+
+func (d *Door) sessionOf(r *http.Request, cookie string) (*account.Session, *account.Account, error) {
+	value := d.cookie(r, cookie)
 	if value == "" {
 		return nil, nil, nil
 	}
@@ -129,6 +157,8 @@ func (v *visit) page(d *Door, r *http.Request, name string, data any) templates.
 			Name:      inLang(v.client.Name, d.lang(r, v.attempt)),
 			LogoURI:   d.ownPicture(v.client.LogoURI),
 			CancelURL: at("/login/cancel", v.attempt),
+			Customer:  v.client.CustomerName(v.req.Customer, d.lang(r, v.attempt)),
+			Purpose:   string(v.req.Purpose),
 		}
 		p.FormAction = formAction(v.req.RedirectURI)
 	}

@@ -217,7 +217,7 @@ func (p *Provider) Covered(client *Client, req *AuthRequest, a *account.Account)
 	if client.TrustedConsent && !client.public() {
 		return true
 	}
-	grant := a.Grant(client.ID)
+	grant := a.GrantFor(client.ID, req.Customer)
 	if grant == nil {
 		return false
 	}
@@ -248,6 +248,6 @@ func standing(f *Family, a *account.Account, client *Client) bool {
 	if client.TrustedConsent && !client.public() {
 		return true
 	}
-	grant := a.Grant(client.ID)
+	grant := a.GrantFor(client.ID, f.Customer)
 	return grant != nil && !f.CreatedAt.Before(grant.Since)
 }

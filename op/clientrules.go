@@ -26,6 +26,7 @@ func (c *Client) Check() error {
 		}
 	}
 	problems = append(problems, c.checkCredentials()...)
+	problems = append(problems, c.checkCustomers()...)
 	c.checkCertificates(wrong)
 	c.checkSignals(wrong)
 	for _, uri := range c.RedirectURIs {

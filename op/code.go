@@ -33,6 +33,7 @@ type codeValue struct {
 	Auth          Authentication
 	Details       []Detail
 	Resources     []string
+	Customer      string
 }
 
 func codeKey(code string) string { return "code/" + keys.Hash(code) }
@@ -140,7 +141,7 @@ func (p *Provider) familyOf(code string, v codeValue, jkt string, client *Client
 	f := &Family{
 		ID: p.familyOfCode(code), AccountID: v.Auth.AccountID, ClientID: client.ID, SessionID: v.Auth.SessionID, Scopes: v.Scopes,
 		Claims: v.Claims, AuthTime: v.Auth.Time, AMR: v.Auth.AMR, ACR: ACR{v.Auth.Level, v.Auth.Strength}.String(), Nonce: v.Nonce,
-		JKT: jkt, Details: v.Details, Resources: v.Resources, CreatedAt: now, ExpiresAt: now.Add(accessLife),
+		JKT: jkt, Details: v.Details, Resources: v.Resources, Customer: v.Customer, CreatedAt: now, ExpiresAt: now.Add(accessLife),
 	}
 	return f
 }

@@ -70,3 +70,6 @@ func EventOf(s account.Signal) (string, map[string]any) { return eventOf(s) }
 
 // CanonicalDN is canonicalDN.
 func CanonicalDN(dn string) string { return canonicalDN(dn) }
+
+// Subject is subject.
+func (p *Provider) Subject(c *Client, id account.ID) string { return p.subject(c, id) }

@@ -109,7 +109,7 @@ func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, 
 	code := keys.RandomHandle()
 	raw, err := json.Marshal(codeValue{
 		ClientID: client.ID, RedirectURI: req.RedirectURI, RedirectGiven: req.RedirectGiven, Challenge: req.Challenge, Scopes: req.Scopes,
-		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth, Details: p.signed(req.Details), Resources: req.Resources,
+		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth, Details: p.signed(req.Details), Resources: req.Resources, Customer: req.Customer,
 	})
 	if err != nil {
 		return Response{}, fmt.Errorf("encoding a code: %w", err)

@@ -32,6 +32,7 @@ type introspection struct {
 	Confirm  *confirmation `json:"cnf,omitempty"`
 	Actor    *actor        `json:"act,omitempty"`
 	Details  []Detail      `json:"authorization_details,omitempty"` // RFC 9396 §9.2
+	Customer string        `json:"customer,omitempty"`              // for whom the client acts
 }
 
 // introspect is RFC 7662. A client learns of tokens that were issued to it or that name it as an audience; of all others, as of
@@ -108,7 +109,7 @@ func (p *Provider) inspect(r *http.Request, client *Client, token string) (intro
 		kind = "DPoP"
 	}
 	return introspection{Active: true, Scope: t.Scope, ClientID: t.ClientID, Type: kind, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience,
-		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm, Actor: t.Actor, Details: t.Details}, nil
+		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm, Actor: t.Actor, Details: t.Details, Customer: t.Customer}, nil
 }
 
 // sharesAudience reports whether a token is meant for a resource that the client runs.

@@ -67,17 +67,35 @@ type Client struct {
 	UserInfoAlg            string   // userinfo is a JWT signed so; JSON when empty
 	IDTokenEncryption      Encryption
 	UserInfoEncryption     Encryption
-	ResponseAlg            string             // of its signed authorization responses (JARM §3); RS256 when empty
-	IntrospectionAlg       string             // of its signed introspection (RFC 9701 §6); RS256 when empty
-	RequestAlg             string             // the one algorithm of its request objects; empty: any that its profile allows
-	RequireSigned          bool               // asks by signed request objects alone (RFC 9101 §10.5)
-	DefaultMaxAge          *time.Duration     // when a request has no max_age
-	DefaultACR             []string           // when a request asks for none
-	Registration           *Registration      // of a client that registered itself
-	Certificate            CertificateSubject // of tls_client_auth
-	CertificateBound       bool               // access tokens are bound to the client's certificate (RFC 8705 §3.4)
+	ResponseAlg            string              // of its signed authorization responses (JARM §3); RS256 when empty
+	IntrospectionAlg       string              // of its signed introspection (RFC 9701 §6); RS256 when empty
+	RequestAlg             string              // the one algorithm of its request objects; empty: any that its profile allows
+	RequireSigned          bool                // asks by signed request objects alone (RFC 9101 §10.5)
+	DefaultMaxAge          *time.Duration      // when a request has no max_age
+	DefaultACR             []string            // when a request asks for none
+	Registration           *Registration       // of a client that registered itself
+	Certificate            CertificateSubject  // of tls_client_auth
+	CertificateBound       bool                // access tokens are bound to the client's certificate (RFC 8705 §3.4)
+	Isolated               bool                // it neither joins nor begins single sign-on: its people show each time who they are
+	Customers              map[string]Customer // for whom it acts, by an id of its own; a request names one of them
 	CreatedAt, UpdatedAt   time.Time
 }
+
+// Customer is a body for which a service acts.
+type Customer struct {
+	Name map[string]string // by language
+}
+
+// Purpose is what a service asks a person for. It changes the words of pages, and nothing else.
+type Purpose string
+
+// The purposes, as requests state them in the parameter purpose.
+const (
+	PurposeSignIn  Purpose = "sign_in"
+	PurposeConfirm Purpose = "confirm" // who the person is
+	PurposeLink    Purpose = "link"    // the service's own account to this one
+	PurposeApprove Purpose = "approve" // an act
+)
 
 // ClientSecret is a client's secret as it is kept: Hash is keys.Hash of it.
 type ClientSecret struct {
@@ -109,6 +127,8 @@ type AuthRequest struct {
 	Remote        *Remote  // not from this browser; nil when it is
 	Details       []Detail // to be signed (RFC 9396)
 	Resources     []string // that the tokens are for (RFC 8707); none: all of the client's
+	Purpose       Purpose  // empty when the service does not say
+	Customer      string   // for whom the service acts; empty where it acts for itself
 	CreatedAt     time.Time
 }
 
@@ -268,6 +288,7 @@ type Family struct {
 	Claims      *ClaimsRequest
 	Details     []Detail // signed by the person
 	Resources   []string // that access tokens are for; none: all of the client's
+	Customer    string   // for whom the client acts; empty where it acts for itself
 	AuthTime    time.Time
 	AMR         []string
 	ACR         string

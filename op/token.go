@@ -117,6 +117,7 @@ type accessToken struct {
 	Confirm  *confirmation `json:"cnf,omitempty"`
 	Actor    *actor        `json:"act,omitempty"`
 	Details  []Detail      `json:"authorization_details,omitempty"` // RFC 9396 §9.1
+	Customer string        `json:"customer,omitempty"`              // for whom the client acts
 }
 
 // confirmation binds a token to a DPoP key (RFC 7800, RFC 9449 §6.1) or to a certificate (RFC 8705 §3.1).
@@ -162,7 +163,7 @@ func (p *Provider) accessClaims(client *Client, subject string, of portion, jkt 
 func (p *Provider) mint(ctx context.Context, client *Client, f *Family, of portion) (*tokenResponse, error) {
 	claims := p.accessClaims(client, p.subject(client, f.AccountID), of, f.JKT)
 	claims.Family, claims.ACR, claims.AuthTime, claims.Session = f.ID, f.ACR, f.AuthTime.Unix(), f.SessionID
-	claims.Details = f.Details
+	claims.Details, claims.Customer = f.Details, f.Customer
 	access, err := p.sign(ctx, keys.ES256, typeAccess, claims)
 	if err != nil {
 		return nil, err
@@ -198,6 +199,9 @@ func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, a
 	}
 	if f.Nonce != "" {
 		claims["nonce"] = f.Nonce
+	}
+	if f.Customer != "" {
+		claims["customer"] = f.Customer
 	}
 	if f.Claims != nil && len(f.Claims.IDToken)+len(f.Claims.VerifiedIDToken) > 0 {
 		a, err := p.cfg.Accounts.Read(ctx, f.AccountID, account.Look{Who: "client:" + client.ID, Why: "grant"})

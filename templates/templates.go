@@ -58,6 +58,8 @@ type Page struct {
 // Service is the context strip.
 type Service struct {
 	Name, LogoURI, CancelURL string
+	Customer                 string // for whom it acts; empty where it acts for itself
+	Purpose                  string // what it asks for: sign_in, confirm, link, approve; empty when it does not say
 }
 
 // FieldError ties a message of the catalogues to a form field.

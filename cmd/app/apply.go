@@ -28,54 +28,56 @@ type Settings struct {
 
 // ClientSettings is a client as a person writes it. The fields are those of op.Client.
 type ClientSettings struct {
-	ID                     string            `yaml:"id"`
-	Name                   map[string]string `yaml:"name"`
-	Purpose                map[string]string `yaml:"purpose"`
-	URI                    string            `yaml:"uri"`
-	LogoURI                string            `yaml:"logo_uri"`
-	PolicyURI              string            `yaml:"policy_uri"`
-	TermsURI               string            `yaml:"terms_uri"`
-	Profile                string            `yaml:"profile"` // oidc when empty
-	Native                 bool              `yaml:"native"`
-	Auth                   []string          `yaml:"auth"` // client_secret_basic when empty and there is a secret, else none
-	Secret                 keys.Secret       `yaml:"secret"`
-	SecretFile             string            `yaml:"secret_file"`
-	JWKS                   map[string]any    `yaml:"jwks"`
-	JWKSURI                string            `yaml:"jwks_uri"`
-	RedirectURIs           []string          `yaml:"redirect_uris"`
-	PostLogoutRedirectURIs []string          `yaml:"post_logout_redirect_uris"`
-	GrantTypes             []string          `yaml:"grant_types"` // authorization_code when empty
-	Scopes                 []string          `yaml:"scopes"`
-	Audience               []string          `yaml:"audience"`
-	ExchangeAudience       []string          `yaml:"exchange_audience"`
-	DetailTypes            []string          `yaml:"authorization_details_types"`
-	IDTokenAlg             string            `yaml:"id_token_alg"`
-	UserInfoAlg            string            `yaml:"userinfo_signed_response_alg"`
-	IDTokenEncAlg          string            `yaml:"id_token_encrypted_response_alg"`
-	IDTokenEncEnc          string            `yaml:"id_token_encrypted_response_enc"`
-	UserInfoEncAlg         string            `yaml:"userinfo_encrypted_response_alg"`
-	UserInfoEncEnc         string            `yaml:"userinfo_encrypted_response_enc"`
-	ResponseAlg            string            `yaml:"authorization_signed_response_alg"`
-	IntrospectionAlg       string            `yaml:"introspection_signed_response_alg"`
-	RequestAlg             string            `yaml:"request_object_signing_alg"`
-	RequireSigned          bool              `yaml:"require_signed_request_object"`
-	SubjectType            string            `yaml:"subject_type"`
-	SectorIdentifier       string            `yaml:"sector_identifier"`
-	RequirePAR             bool              `yaml:"require_par"`
-	RequireDPoP            bool              `yaml:"require_dpop"`
-	CertificateDN          string            `yaml:"tls_client_auth_subject_dn"`
-	CertificateDNS         string            `yaml:"tls_client_auth_san_dns"`
-	CertificateURI         string            `yaml:"tls_client_auth_san_uri"`
-	CertificateIP          string            `yaml:"tls_client_auth_san_ip"`
-	CertificateEmail       string            `yaml:"tls_client_auth_san_email"`
-	CertificateBound       bool              `yaml:"tls_client_certificate_bound_access_tokens"`
-	TrustedConsent         bool              `yaml:"trusted_consent"`
-	NotifyURI              string            `yaml:"backchannel_client_notification_endpoint"`
-	BackchannelLogoutURI   string            `yaml:"backchannel_logout_uri"`
-	EventsURI              string            `yaml:"events_uri"`
-	Events                 []string          `yaml:"events"`
-	FrontchannelLogoutURI  string            `yaml:"frontchannel_logout_uri"`
-	BackchannelSession     bool              `yaml:"backchannel_logout_session_required"`
+	ID                     string                       `yaml:"id"`
+	Name                   map[string]string            `yaml:"name"`
+	Purpose                map[string]string            `yaml:"purpose"`
+	URI                    string                       `yaml:"uri"`
+	LogoURI                string                       `yaml:"logo_uri"`
+	PolicyURI              string                       `yaml:"policy_uri"`
+	TermsURI               string                       `yaml:"terms_uri"`
+	Profile                string                       `yaml:"profile"` // oidc when empty
+	Native                 bool                         `yaml:"native"`
+	Auth                   []string                     `yaml:"auth"` // client_secret_basic when empty and there is a secret, else none
+	Secret                 keys.Secret                  `yaml:"secret"`
+	SecretFile             string                       `yaml:"secret_file"`
+	JWKS                   map[string]any               `yaml:"jwks"`
+	JWKSURI                string                       `yaml:"jwks_uri"`
+	RedirectURIs           []string                     `yaml:"redirect_uris"`
+	PostLogoutRedirectURIs []string                     `yaml:"post_logout_redirect_uris"`
+	GrantTypes             []string                     `yaml:"grant_types"` // authorization_code when empty
+	Scopes                 []string                     `yaml:"scopes"`
+	Audience               []string                     `yaml:"audience"`
+	ExchangeAudience       []string                     `yaml:"exchange_audience"`
+	DetailTypes            []string                     `yaml:"authorization_details_types"`
+	IDTokenAlg             string                       `yaml:"id_token_alg"`
+	UserInfoAlg            string                       `yaml:"userinfo_signed_response_alg"`
+	IDTokenEncAlg          string                       `yaml:"id_token_encrypted_response_alg"`
+	IDTokenEncEnc          string                       `yaml:"id_token_encrypted_response_enc"`
+	UserInfoEncAlg         string                       `yaml:"userinfo_encrypted_response_alg"`
+	UserInfoEncEnc         string                       `yaml:"userinfo_encrypted_response_enc"`
+	ResponseAlg            string                       `yaml:"authorization_signed_response_alg"`
+	IntrospectionAlg       string                       `yaml:"introspection_signed_response_alg"`
+	RequestAlg             string                       `yaml:"request_object_signing_alg"`
+	RequireSigned          bool                         `yaml:"require_signed_request_object"`
+	SubjectType            string                       `yaml:"subject_type"`
+	SectorIdentifier       string                       `yaml:"sector_identifier"`
+	RequirePAR             bool                         `yaml:"require_par"`
+	RequireDPoP            bool                         `yaml:"require_dpop"`
+	CertificateDN          string                       `yaml:"tls_client_auth_subject_dn"`
+	CertificateDNS         string                       `yaml:"tls_client_auth_san_dns"`
+	CertificateURI         string                       `yaml:"tls_client_auth_san_uri"`
+	CertificateIP          string                       `yaml:"tls_client_auth_san_ip"`
+	CertificateEmail       string                       `yaml:"tls_client_auth_san_email"`
+	CertificateBound       bool                         `yaml:"tls_client_certificate_bound_access_tokens"`
+	TrustedConsent         bool                         `yaml:"trusted_consent"`
+	NotifyURI              string                       `yaml:"backchannel_client_notification_endpoint"`
+	BackchannelLogoutURI   string                       `yaml:"backchannel_logout_uri"`
+	EventsURI              string                       `yaml:"events_uri"`
+	Events                 []string                     `yaml:"events"`
+	FrontchannelLogoutURI  string                       `yaml:"frontchannel_logout_uri"`
+	BackchannelSession     bool                         `yaml:"backchannel_logout_session_required"`
+	Isolated               bool                         `yaml:"isolated"`  // neither joins nor begins single sign-on
+	Customers              map[string]map[string]string `yaml:"customers"` // for whom it acts: id and names by language
 }
 
 // ReadSettings reads settings; an unknown field is an error that names the line.
@@ -100,6 +102,13 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
 		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
 		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, EventsURI: s.EventsURI, Events: s.Events, CreatedAt: now, UpdatedAt: now,
+	}
+	c.Isolated = s.Isolated
+	for id, name := range s.Customers {
+		if c.Customers == nil {
+			c.Customers = map[string]op.Customer{}
+		}
+		c.Customers[id] = op.Customer{Name: name}
 	}
 	if c.Profile == "" {
 		c.Profile = op.ProfileOIDC

@@ -30,6 +30,7 @@ type sessionLine struct {
 	Seen    time.Time
 	Current bool
 	Shared  bool
+	Service string // the one that it is for; empty: single sign-on
 }
 
 func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -39,9 +40,13 @@ func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	data := sessionsData{Others: len(list) > 1}
 	for _, s := range list {
+		service := ""
+		if s.Client != "" {
+			service = c.serviceName(s.Client, c.lang(r))
+		}
 		data.Sessions = append(data.Sessions, sessionLine{
 			ID: s.ID, Device: s.Origin.Device(), Address: address(s.Origin),
-			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared,
+			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared, Service: service,
 		})
 	}
 	for _, d := range c.cfg.Accounts.Devices(v.person) {

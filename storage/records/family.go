@@ -25,6 +25,7 @@ type sealedFamily struct {
 	ACR       string            `json:"acr,omitempty"`
 	Nonce     string            `json:"nonce,omitempty"`
 	JKT       string            `json:"jkt,omitempty"`
+	Customer  string            `json:"customer,omitempty"`
 }
 
 // familyRow is a row of families on its way out.
@@ -54,14 +55,14 @@ func (s *Store) openFamily(r familyRow) (*op.Family, error) {
 	f := r.family
 	f.AuthTime, f.CreatedAt, f.ExpiresAt = fromStore(r.authTime), fromStore(r.created), fromStore(r.expires)
 	f.EndedAt, f.RotatedAt = fromStore(r.ended), fromStore(r.rotated)
-	f.Scopes, f.Claims, f.Details, f.Resources, f.AMR, f.ACR, f.Nonce, f.JKT = in.Scopes, in.Claims, in.Details, in.Resources, in.AMR, in.ACR, in.Nonce, in.JKT
+	f.Scopes, f.Claims, f.Details, f.Resources, f.AMR, f.ACR, f.Nonce, f.JKT, f.Customer = in.Scopes, in.Claims, in.Details, in.Resources, in.AMR, in.ACR, in.Nonce, in.JKT, in.Customer
 	return &f, nil
 }
 
 // CreateFamily stores a family if its account is active and was not signed out since AuthTime, by one
 // statement; otherwise account.ErrLocked. A family of no account is stored always.
 func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
-	plain, err := json.Marshal(sealedFamily{f.Scopes, f.Claims, f.Details, f.Resources, f.AMR, f.ACR, f.Nonce, f.JKT})
+	plain, err := json.Marshal(sealedFamily{f.Scopes, f.Claims, f.Details, f.Resources, f.AMR, f.ACR, f.Nonce, f.JKT, f.Customer})
 	if err != nil {
 		return fmt.Errorf("encoding family: %w", err)
 	}

@@ -15,9 +15,11 @@ const sessionColumns = `s.id, s.hash, s.account_id, s.created_at, s.seen_at, s.e
 
 // sealedSession is what sessions.sealed holds.
 type sealedSession struct {
-	Proofs []account.Proof `json:"proofs"`
-	Origin account.Origin  `json:"origin"`
-	Shared bool            `json:"shared,omitempty"`
+	Proofs  []account.Proof `json:"proofs"`
+	Origin  account.Origin  `json:"origin"`
+	Shared  bool            `json:"shared,omitempty"`
+	Browser string          `json:"browser,omitempty"`
+	Client  string          `json:"client,omitempty"`
 }
 
 // sessionRow is a row of sessions on its way in or out.
@@ -35,7 +37,7 @@ func (r *sessionRow) into() []any {
 func sessionPlace(id string) string { return "sessions/" + id }
 
 func (s *Store) sealSession(a *account.Session) ([]byte, error) {
-	plain, err := json.Marshal(sealedSession{a.Proofs, a.Origin, a.Shared})
+	plain, err := json.Marshal(sealedSession{a.Proofs, a.Origin, a.Shared, a.Browser, a.Client})
 	if err != nil {
 		return nil, fmt.Errorf("encoding session: %w", err)
 	}
@@ -54,7 +56,7 @@ func (s *Store) openSession(r sessionRow) (*account.Session, error) {
 	a := r.session
 	a.CreatedAt, a.SeenAt = fromStore(r.created), fromStore(r.seen)
 	a.ExpiresAt, a.EndedAt = fromStore(r.expires), fromStore(r.endedAt)
-	a.Proofs, a.Origin, a.Shared = in.Proofs, in.Origin, in.Shared
+	a.Proofs, a.Origin, a.Shared, a.Browser, a.Client = in.Proofs, in.Origin, in.Shared, in.Browser, in.Client
 	return &a, nil
 }
 
