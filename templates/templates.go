@@ -119,6 +119,7 @@ func (s *Set) parse(lang string) error {
 		if err != nil {
 			return fmt.Errorf("page %s: %w", name, err)
 		}
+		s.fold(page, lang)
 		s.pages[lang][name] = page
 		return nil
 	})
