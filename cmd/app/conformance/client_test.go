@@ -50,7 +50,7 @@ type identities struct {
 
 func newIdentities(t testing.TB) *identities {
 	t.Helper()
-	all := "openid profile email phone address offline_access"
+	all := "openid profile email phone address snils inn offline_access"
 	ids := &identities{
 		compat: &client{id: "compat", auth: "client_secret_basic", secret: "compat-secret", scope: "openid"},
 		second: &client{id: "second", auth: "client_secret_basic", secret: "second-secret", scope: "openid"},

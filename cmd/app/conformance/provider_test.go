@@ -67,13 +67,18 @@ func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 		p.nodes = append(p.nodes, p.node(t, dir, stores))
 	}
 	now := p.clock.Now()
-	_, err := p.nodes[0].Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{
+	snils, err := account.ParseSNILS("112-233-445 95")
+	must(t, err)
+	_, err = p.nodes[0].Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{
 		Level: account.Standard, Lang: "en",
 		Phone:   account.Contact{Value: phone, ConfirmedAt: now},
 		Email:   account.Contact{Value: "anna@mail.example", ConfirmedAt: now},
 		Address: account.Address{Region: "Тверская область", City: "Тверь", Street: "Советская улица", House: "7", Postcode: "170100"},
 		Person: account.Person{FamilyName: "Петрова", GivenName: "Анна", MiddleName: "Сергеевна",
 			Birthdate: account.Date{Year: 1990, Month: 3, Day: 5}, Gender: account.Female},
+		SNILS: snils,
+		Evidence: []account.Evidence{{ID: "1", Method: account.ProvenByRegistries, At: now, Verifier: "registries", Level: account.Standard,
+			Matched: []string{"family_name", "given_name", "middle_name", "birthdate", "gender", "snils"}}},
 	}})
 	must(t, err)
 	_, err = p.nodes[0].Accounts().Import(t.Context(), account.Import{Reason: "test", Password: password, Account: account.Account{

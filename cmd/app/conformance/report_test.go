@@ -47,6 +47,7 @@ func plans() []struct {
 		{"Front-channel logout OP (`oidcc-frontchannel-rp-initiated-logout-certification`)", "TestConf_frontchannel", frontchannelModules()},
 		{"FAPI 2.0 Security Profile Final (`fapi2-security-profile-final-test-plan`), private_key_jwt with DPoP, OpenID Connect", "TestConf_fapi2", fapiModules()},
 		{"FAPI 2.0 Security Profile Final, private_key_jwt with mutual TLS: the modules that are not about DPoP, and those of certificates", "TestConf_fapi2mtls", mutualModules()},
+		{"OpenID Connect for Identity Assurance OP (`ekyc-test-plan-oidccore`), by userinfo and ID token; the last module is ours", "TestConf_ekyc", ekycModules()},
 		{"RP-initiated logout OP (`oidcc-rp-initiated-logout-certification`)", "TestConf_logout", logoutModules()},
 	}
 }
