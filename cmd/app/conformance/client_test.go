@@ -13,8 +13,11 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"math/big"
 	"net/url"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -32,6 +35,7 @@ type client struct {
 	proof       *ecdsa.PrivateKey // of its DPoP proofs; nil: it sends none
 	certificate *tls.Certificate  // that its tokens are bound to instead
 	par         bool
+	signs       bool // its requests (RFC 9101)
 	pkce        bool
 	scope       string // what it asks for
 }
@@ -45,10 +49,12 @@ type identities struct {
 	web, other, public            *client // the default profile
 	fapi, fapiRSA, fapiTwin       *client
 	mutual, mutualTwin, mutualRSA *client // as those of fapi, their tokens bound to certificates
+	signed, signedTwin, signedRSA *client // as those of fapi, their requests signed
+	shown, shownTwin, shownSelf   *client // prove themselves by certificates, and their tokens are bound to these
 	settings                      string  // all of them, as vhod apply reads them
 }
 
-func newIdentities(t testing.TB) *identities {
+func newIdentities(t testing.TB, vouches authority) *identities {
 	t.Helper()
 	all := "openid profile email phone address snils inn offline_access"
 	ids := &identities{
@@ -74,8 +80,26 @@ func newIdentities(t testing.TB) *identities {
 		c.id, c.proof, c.certificate = "mutual-"+c.id, nil, certificate(t, c.id)
 		*pair.to = &c
 	}
+	for _, pair := range []struct {
+		from *client
+		to   **client
+	}{{ids.fapi, &ids.signed}, {ids.fapiTwin, &ids.signedTwin}, {ids.fapiRSA, &ids.signedRSA}} {
+		c := *pair.from
+		c.id, c.signs = "signed-"+c.id, true
+		*pair.to = &c
+	}
+	byCertificate := client{auth: "tls_client_auth", par: true, pkce: true, scope: "openid offline_access"}
+	for id, to := range map[string]**client{"shown": &ids.shown, "shown-twin": &ids.shownTwin} {
+		c := byCertificate
+		c.id, c.certificate = id, vouches.issue(t, id)
+		*to = &c
+	}
+	self := byCertificate
+	self.id, self.auth, self.certificate = "shown-self", "self_signed_tls_client_auth", certificate(t, "shown-self")
+	ids.shownSelf = &self
 	var list []map[string]any
-	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA, ids.mutual, ids.mutualTwin, ids.mutualRSA} {
+	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA, ids.mutual, ids.mutualTwin, ids.mutualRSA,
+		ids.signed, ids.signedTwin, ids.signedRSA, ids.shown, ids.shownTwin, ids.shownSelf} {
 		entry := map[string]any{"id": c.id, "name": map[string]string{"en": "Relying party " + c.id}, "auth": []string{c.auth}, "redirect_uris": []string{callback, callback + "?dummy1=lorem"},
 			"post_logout_redirect_uris": []string{home}, "grant_types": []string{"authorization_code", "refresh_token"}, "scopes": splitScope(all)}
 		if c == ids.web {
@@ -90,8 +114,17 @@ func newIdentities(t testing.TB) *identities {
 		if c.key != nil {
 			entry["profile"], entry["jwks"] = "fapi2", map[string]any{"keys": []any{publicJWK(t, c.key.Public(), c.id)}}
 		}
+		if c.signs {
+			entry["require_signed_request_object"] = true
+		}
 		if c.certificate != nil {
-			entry["tls_client_certificate_bound_access_tokens"] = true
+			entry["profile"], entry["tls_client_certificate_bound_access_tokens"] = "fapi2", true
+		}
+		switch c.auth {
+		case "tls_client_auth":
+			entry["tls_client_auth_subject_dn"] = "CN=" + c.id
+		case "self_signed_tls_client_auth":
+			entry["jwks"] = map[string]any{"keys": []any{certificateJWK(t, c)}}
 		}
 		list = append(list, entry)
 	}
@@ -109,6 +142,47 @@ func certificate(t testing.TB, name string) *tls.Certificate {
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(t, err)
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// authority vouches for clients' certificates.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+	file        string // its certificate, in PEM
+}
+
+func newAuthority(t testing.TB) authority {
+	t.Helper()
+	a := authority{key: ecKey(t), file: filepath.Join(t.TempDir(), "authority.pem")}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Authority"}, NotAfter: time.Now().AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, a.key.Public(), a.key)
+	must(t, err)
+	a.certificate, err = x509.ParseCertificate(der)
+	must(t, err)
+	must(t, os.WriteFile(a.file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	return a
+}
+
+// issue vouches for a client.
+func (a authority) issue(t testing.TB, name string) *tls.Certificate {
+	t.Helper()
+	key := ecKey(t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().AddDate(1, 0, 0),
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	must(t, err)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// certificateJWK is the key of a client's certificate with the certificate (RFC 8705 §2.2.2).
+func certificateJWK(t testing.TB, c *client) map[string]any {
+	t.Helper()
+	leaf, err := x509.ParseCertificate(c.certificate.Certificate[0])
+	must(t, err)
+	jwk := publicJWK(t, leaf.PublicKey, c.id)
+	jwk["x5c"] = []string{base64.StdEncoding.EncodeToString(leaf.Raw)}
+	return jwk
 }
 
 func ecKey(t testing.TB) *ecdsa.PrivateKey {

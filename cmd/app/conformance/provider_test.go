@@ -46,12 +46,15 @@ type provider struct {
 	ids    *identities
 	meta   map[string]any
 	rp     *site
+
+	authorities []string // files of who vouches for clients' certificates
 }
 
 // start opens nodes of the product on these stores (nil: the embedded ones) and fills in the person and the clients.
 func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 	t.Helper()
-	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t), rp: newSite(t)}
+	vouches := newAuthority(t)
+	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t, vouches), rp: newSite(t), authorities: []string{vouches.file}}
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.nodes[p.turn.Add(1)%uint64(len(p.nodes))].Handler().ServeHTTP(w, r)
 	}))
@@ -97,7 +100,7 @@ func (p *provider) node(t *testing.T, dir string, stores func(*app.Config)) *app
 	t.Helper()
 	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1},
 		Keys: app.Rotation{Refresh: 50 * time.Millisecond}, Trust: []string{p.rp.authority},
-		MTLS:           app.MTLS{Origin: p.mutual.URL, Header: "Client-Cert"},
+		MTLS:           app.MTLS{Origin: p.mutual.URL, Header: "Client-Cert", Authorities: p.authorities},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, // nobody: what is shown is shown on the connection itself
 		Outbound:       app.Outbound{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
 		Registration:   []app.InitialToken{{Name: "suite", Token: keys.NewSecret(initialToken), Profile: "oidc-compat"}}}

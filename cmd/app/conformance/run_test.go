@@ -67,6 +67,9 @@ func (r *run) finish() answer {
 		if !strings.HasPrefix(b.left.String(), callback) || b.left.Fragment != "" {
 			r.Fatalf("sent to %s", b.left)
 		}
+		if r.mode == "jwt" {
+			return answer{Values: r.signedAnswer(b.left.Query()), status: b.status}
+		}
 		return answer{Values: b.left.Query(), status: b.status}
 	}
 	if button := find(b.page, func(n *html.Node) bool { return attr(n, "data-action") == "continue" }); button != nil {
@@ -92,6 +95,7 @@ type call struct {
 	form      url.Values
 	header    http.Header
 	assertion *jwt    // what proves the client, if it proves itself so
+	object    *jwt    // that a pushed request is put into, if the client signs its requests
 	proof     *jwt    // of possession, if it sends one
 	shown     *client // whose certificate is shown instead; one without a certificate shows none
 	query     string
@@ -140,8 +144,14 @@ func (r *run) send(c *client, endpoint string, form url.Values, spoil ...func(*c
 	if c.proof != nil {
 		x.proof = r.proof(c, http.MethodPost, endpoint)
 	}
+	if c.signs && endpoint == r.op.endpointOf(c, "pushed_authorization_request_endpoint") {
+		x.object = r.object(c)
+	}
 	for _, one := range spoil {
 		one(x)
+	}
+	if x.object != nil {
+		x.form = x.signed(r)
 	}
 	if x.assertion != nil {
 		x.form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
@@ -201,6 +211,9 @@ func (r *run) fetchAs(caller *http.Client, method, address string, form url.Valu
 
 func (r *run) push(c *client, form url.Values, spoil ...func(*call)) reply {
 	r.Helper()
+	if r.mode != "" && !form.Has("response_mode") {
+		form.Set("response_mode", r.mode)
+	}
 	return r.post(c, r.op.endpointOf(c, "pushed_authorization_request_endpoint"), form, spoil...)
 }
 
