@@ -15,15 +15,9 @@ import (
 
 // Life and limits of a one-time code (R120 to R123, C8, C35).
 const (
-	codeLife       = 10 * time.Minute
-	linkLife       = 24 * time.Hour
-	codeTries      = 3
-	sendWindow     = 10 * time.Minute
-	sendMost       = 3  // per contact; what is beyond waits ever longer: see sendLimits
-	sendHourMost   = 6  // per contact
-	sendDayMost    = 15 // per contact: by both contacts, three tries each, the chance of a guess stays below one in ten thousand
-	sendOriginMost = 60 // per address in the window: a school or an office shares one
-	resendAfter    = time.Minute
+	codeLife  = 10 * time.Minute
+	linkLife  = 24 * time.Hour
+	codeTries = 3
 )
 
 // CodePurpose binds a code to what it may be used for.
@@ -47,7 +41,8 @@ type CodeRequest struct {
 	Lang    string
 	Link    string // mail only: where the link leads; the service appends token=…
 	Origin  Origin
-	Silent  bool // count and take as long, but send nothing: enumeration-proof flows to nobody
+	Browser string // what tells the browser from others; may be empty
+	Silent  bool   // count and take as long, but send nothing: enumeration-proof flows to nobody
 }
 
 // CodeState is what a code page shows.
@@ -78,7 +73,8 @@ func slotsKey(p CodePurpose, channel, flow string) string {
 func slotKey(slots string, n int64) string { return slots + "/" + strconv.FormatInt(n, 10) }
 
 // SendCode sends a new code bound to flow, purpose and contact. Codes sent before stay valid for
-// their own time, so that a late message still works. It returns a ThrottledError when the limits are reached.
+// their own time, so that a late message still works. It returns a ThrottledError when the limits are reached, and a FieldError
+// for a number to which no SMS goes.
 func (s *Service) SendCode(ctx context.Context, req CodeRequest) (CodeState, error) {
 	if err := s.allowSend(ctx, req); err != nil {
 		return CodeState{}, err
@@ -105,47 +101,6 @@ func (s *Service) SendCode(ctx context.Context, req CodeRequest) (CodeState, err
 		return CodeState{}, err
 	}
 	return s.stateOf(ctx, req.Channel, sent), nil
-}
-
-// sendLimit is one limit of sending. The windows of a contact grow, and so do the waits (C35).
-type sendLimit struct {
-	key    string
-	window time.Duration
-	most   int64
-}
-
-func sendLimits(channel, to, address string) []sendLimit {
-	contact := channel + "/" + to
-	return []sendLimit{
-		{"send/" + contact, sendWindow, sendMost},
-		{"send-hour/" + contact, time.Hour, sendHourMost},
-		{"send-day/" + contact, 24 * time.Hour, sendDayMost},
-		{"send-origin/" + address, sendWindow, sendOriginMost},
-	}
-}
-
-// allowSend counts a sending before it is made. Beginning a flow anew does not begin the count anew (F04).
-func (s *Service) allowSend(ctx context.Context, req CodeRequest) error {
-	address, _ := prefixes(req.Origin.Address)
-	now := s.now()
-	for _, limit := range sendLimits(req.Channel, req.To, address) {
-		ends := limit.key + "/ends"
-		n := s.limit.count(ctx, limit.key, 1, limit.window)
-		if n == 1 {
-			_ = s.cfg.Ephemera.Put(ctx, ends, []byte(now.Add(limit.window).Format(time.RFC3339Nano)), limit.window)
-		}
-		if n <= limit.most {
-			continue
-		}
-		until := now.Add(limit.window)
-		if raw, ok, err := s.cfg.Ephemera.Get(ctx, ends); err == nil && ok {
-			if t, err := time.Parse(time.RFC3339Nano, string(raw)); err == nil {
-				until = t
-			}
-		}
-		return ThrottledError{"send", until}
-	}
-	return nil
 }
 
 // makeLink makes the address that the mail carries; its token is used up by CheckLink alone.

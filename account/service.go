@@ -24,6 +24,7 @@ type Config struct {
 	Policy     *credential.Policy
 	Sealer     *keys.Sealer // keyed hashes of short codes
 	Issuer     string       // links in mail start with it; its host binds SMS codes
+	Sending    Sending      // what SMS may cost
 	Storm      Storm        // when guesses over all accounts are too many
 	Now        func() time.Time
 	Log        *slog.Logger
@@ -33,8 +34,9 @@ type Config struct {
 
 // Service is the use cases of accounts.
 type Service struct {
-	cfg   Config
-	limit *limiter
+	cfg     Config
+	limit   *limiter
+	sending *sending
 	// passkeys is nil where the issuer is an IP address.
 	passkeys *credential.Passkeys
 	turns    turns
@@ -66,6 +68,7 @@ func New(cfg Config) (*Service, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue), closing: make(chan struct{})}
+	s.sending = newSending(cfg.Sending)
 	s.limit = newLimiter(cfg.Ephemera, s.now, newStorm(cfg.Storm, cfg.Log))
 	var err error
 	if s.passkeys, err = credential.NewPasskeys(cfg.Issuer); err != nil && !errors.Is(err, credential.ErrNoPasskeys) {

@@ -114,7 +114,7 @@ func (d *Door) sendRecoveryCode(r *http.Request, a *attempt, person *account.Acc
 	}
 	_, err := d.cfg.Accounts.SendCode(r.Context(), account.CodeRequest{
 		Purpose: account.ForRecovery, Channel: a.Recovery.Channel, To: to, Flow: a.ID,
-		Lang: d.lang(r, a), Origin: d.origin(r), Silent: silent || to == "",
+		Lang: d.lang(r, a), Origin: d.origin(r), Browser: a.Browser, Silent: silent || to == "",
 	})
 	return err
 }

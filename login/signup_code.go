@@ -74,7 +74,7 @@ func (d *Door) sendSignUpCode(r *http.Request, a *attempt) error {
 	_, err = d.cfg.Accounts.SendCode(ctx, account.CodeRequest{
 		Purpose: account.ForSignUp, Channel: channel, To: to, Flow: a.ID,
 		Lang: d.lang(r, a), Link: d.cfg.Issuer + "/signup/confirm",
-		Origin: d.origin(r), Silent: taken,
+		Origin: d.origin(r), Browser: a.Browser, Silent: taken,
 	})
 	if err != nil {
 		return err

@@ -40,7 +40,8 @@ type Config struct {
 	TrustedProxies []netip.Prefix      `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
 	Registries     map[string]Endpoint `yaml:"registries"`      // passport, snils, inn
 	SMS            []Endpoint          `yaml:"sms"`             // gateways, the first preferred
-	Mail           []Mail              `yaml:"mail"`            // SMTP servers, the first preferred
+	SMSLimits      SMSLimits           `yaml:"sms_limits"`
+	Mail           []Mail              `yaml:"mail"` // SMTP servers, the first preferred
 	Banks          []Bank              `yaml:"banks"`
 	Signatures     Signatures          `yaml:"signatures"` // whose electronic signatures are believed
 	Agreements     map[string]string   `yaml:"agreements"` // document → version to be accepted
@@ -70,6 +71,25 @@ type Endpoint struct {
 	URL     string      `yaml:"url"`
 	Key     keys.Secret `yaml:"key"`
 	KeyFile string      `yaml:"key_file"`
+}
+
+// SMSLimits bound what SMS cost, whoever makes us send them.
+type SMSLimits struct {
+	Prefixes []string `yaml:"prefixes"` // the beginnings of numbers to which SMS go; +79 without any
+	Hour     int64    `yaml:"hour"`     // the most of all; 5,000 when zero. The last fifth is kept for people who have an account
+	Day      int64    `yaml:"day"`      // 40,000 when zero
+	Operator int64    `yaml:"operator"` // the most in an hour to numbers with the same first five digits; a tenth of day when zero
+}
+
+func (l SMSLimits) check(wrong func(format string, args ...any)) {
+	if l.Hour < 0 || l.Day < 0 || l.Operator < 0 {
+		wrong("sms_limits: hour, day and operator are not negative")
+	}
+	for _, p := range l.Prefixes {
+		if len(p) < 2 || p[0] != '+' || strings.Trim(p[1:], "0123456789") != "" {
+			wrong("sms_limits.prefixes %q: the beginning of a number in E.164, such as +79", p)
+		}
+	}
 }
 
 // Mail is an SMTP server.
@@ -319,6 +339,7 @@ func (c *Config) check() error {
 		wrong("tls: certificate and key go together")
 	}
 	c.MTLS.check(c, wrong)
+	c.SMSLimits.check(wrong)
 	if c.Guessing.Wrong < 0 || c.Guessing.Sprayed < 0 {
 		wrong("guessing: wrong and sprayed are not negative")
 	}
