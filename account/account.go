@@ -153,6 +153,8 @@ type Grant struct {
 	Customer  string // for whom the service acts; empty where it acts for itself
 	Scopes    []string
 	Claims    []string  // claim names released beyond scopes
+	Withheld  []string  // claims that the person keeps back, though scopes or names ask for them
+	Shown     string    // what they saw of the service when they consented, in the provider's own shorthand
 	Since     time.Time // tokens issued before it are dead: the consent was withdrawn and given anew
 	GrantedAt time.Time // last widened
 	UsedAt    time.Time

@@ -20,7 +20,7 @@ func (a *Account) GrantFor(clientID, customer string) *Grant {
 	return nil
 }
 
-// GrantTo journals and keeps the person's consent; scopes and claims add to those given before.
+// GrantTo journals and keeps the person's consent; scopes and claims add to those given before, what is kept back replaces what was.
 func (s *Service) GrantTo(ctx context.Context, id ID, g Grant, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		now := s.now()
@@ -31,8 +31,10 @@ func (s *Service) GrantTo(ctx context.Context, id ID, g Grant, o Origin) error {
 		}
 		held.Scopes = union(held.Scopes, g.Scopes)
 		held.Claims = union(held.Claims, g.Claims)
+		held.Withheld, held.Shown = g.Withheld, g.Shown
 		held.GrantedAt, held.UsedAt = now, now
-		a.note(ConsentGiven, now, o, "client", g.ClientID, "customer", g.Customer, "scopes", strings.Join(g.Scopes, " "), "claims", strings.Join(g.Claims, " "))
+		a.note(ConsentGiven, now, o, "client", g.ClientID, "customer", g.Customer, "scopes", strings.Join(g.Scopes, " "), "claims", strings.Join(g.Claims, " "),
+			"withheld", strings.Join(g.Withheld, " "))
 		return nil
 	})
 }

@@ -3,6 +3,7 @@ package login
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/op"
@@ -18,6 +19,8 @@ type consentData struct {
 	PolicyURI string
 	TermsURI  string
 	Items     []consentItem
+	Choosing  bool        // each attribute that the service can do without has a tick
+	ChooseURL string      // leads there; empty when there is nothing to choose
 	Signs     []op.Detail // what the person signs by allowing it
 	Level     string      // the level that some attributes wait for, or empty
 	LevelURL  string
@@ -57,11 +60,18 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, item := range released {
 		data.Items = append(data.Items, itemOf(item))
+		if item.Optional && data.ChooseURL == "" {
+			data.ChooseURL = at("/login/consent", v.attempt) + "&choose=1"
+		}
 		if item.Needs > v.person.Level {
 			data.Level, data.LevelURL = item.Needs.String(), at(paths[stepRaise], v.attempt)
 		}
 	}
+	data.Choosing = r.FormValue("choose") != "" && data.ChooseURL != ""
 	page := v.page(d, r, "consent", data)
+	if data.Choosing {
+		page.Back = at("/login/consent", v.attempt)
+	}
 	page.User = displayName(v.person)
 	page.Title, page.TitleArgs = "consent.title-service", map[string]any{"Service": data.Service}
 	if data.For != "" {
@@ -83,9 +93,14 @@ func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.PostFormValue("answer") != "allow" {
-		return d.refuse(w, r, v.attempt, "access_denied", "user_deny")
+		return d.refuse(w, r, v.attempt, "access_denied", "[consent.denied] the person refused")
+	}
+	withheld, err := d.withheld(r, v)
+	if err != nil {
+		return err
 	}
 	grant := account.Grant{
+		Withheld: withheld, Shown: v.client.Shown(),
 		ClientID: v.client.ID, Customer: v.req.Customer, Scopes: v.req.Scopes, Claims: v.req.Claims.Names(), GrantedAt: d.cfg.Now(),
 	}
 	if err := d.cfg.Accounts.GrantTo(r.Context(), v.person.ID, grant, d.origin(r)); err != nil {
@@ -93,4 +108,35 @@ func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.attempt.Consented = true
 	return d.advance(w, r, v)
+}
+
+// withheld are the attributes that the person keeps back: those without a tick where ticks were offered, and what they kept
+// back before where none were.
+func (d *Door) withheld(r *http.Request, v *visit) ([]string, error) {
+	released, err := d.cfg.Provider().Released(r.Context(), v.client, v.req, v.person)
+	if err != nil {
+		return nil, fmt.Errorf("listing what the service would learn: %w", err)
+	}
+	var out, offered []string
+	for _, item := range released {
+		if !item.Optional {
+			continue
+		}
+		offered = append(offered, item.Claim)
+		keeps := item.Withheld
+		if r.PostFormValue("chosen") != "" {
+			keeps = !slices.Contains(r.PostForm["claim"], item.Claim)
+		}
+		if keeps {
+			out = append(out, item.Claim)
+		}
+	}
+	if before := v.person.GrantFor(v.client.ID, v.req.Customer); before != nil { // not asked for today, and kept back all the same
+		for _, claim := range before.Withheld {
+			if !slices.Contains(offered, claim) {
+				out = append(out, claim)
+			}
+		}
+	}
+	return out, nil
 }

@@ -172,8 +172,9 @@ func (c *ClaimsRequest) Names() []string {
 
 // Released lists what the client would learn of this person by this request, in the order of the table, and then how surely the
 // identity was confirmed.
-func (p *Provider) Released(_ context.Context, _ *Client, req *AuthRequest, a *account.Account) ([]Released, error) {
+func (p *Provider) Released(_ context.Context, client *Client, req *AuthRequest, a *account.Account) ([]Released, error) {
 	var out []Released
+	grant := a.GrantFor(client.ID, req.Customer)
 	asked, verified := wanted(req), vouch(req, a, p.now())
 	for _, c := range claimTable {
 		essential, plain := asked[c.name]
@@ -186,6 +187,9 @@ func (p *Provider) Released(_ context.Context, _ *Client, req *AuthRequest, a *a
 		if checked {
 			verified.judge(&r, plain)
 		}
+		r.Optional = !r.Essential && !r.Missing && slices.Contains(keepable, c.name)
+		r.Withheld = r.Optional && slices.Contains(withheld(grant), c.name)
+		r.Resolved = client.Pseudonymous && slices.Contains(numbers, c.name)
 		out = append(out, r)
 	}
 	return append(out, verified.released()...), nil
@@ -218,7 +222,7 @@ func (p *Provider) Covered(client *Client, req *AuthRequest, a *account.Account)
 		return true
 	}
 	grant := a.GrantFor(client.ID, req.Customer)
-	if grant == nil {
+	if grant == nil || grant.Shown != "" && grant.Shown != client.Shown() { // it is another service than the one that they saw
 		return false
 	}
 	for _, s := range req.Scopes {

@@ -33,6 +33,10 @@ type introspection struct {
 	Actor    *actor        `json:"act,omitempty"`
 	Details  []Detail      `json:"authorization_details,omitempty"` // RFC 9396 §9.2
 	Customer string        `json:"customer,omitempty"`              // for whom the client acts
+	// The numbers of the person behind a pseudonymous client, for an API that the token is for.
+	SNILS    string `json:"snils,omitempty"`
+	INN      string `json:"inn,omitempty"`
+	Document any    `json:"id_doc,omitempty"`
 }
 
 // introspect is RFC 7662. A client learns of tokens that were issued to it or that name it as an audience; of all others, as of
@@ -95,21 +99,36 @@ func (p *Provider) inspect(r *http.Request, client *Client, token string) (intro
 	if err != nil || !p.concerns(t, client) {
 		return introspection{}, nil
 	}
+	var answer introspection
 	if t.Family != "" {
-		family, _, _, err := p.liveFamily(r, t)
+		family, a, of, err := p.liveFamily(r, t)
 		if err != nil {
 			return introspection{}, fmt.Errorf("reading the grant of a token: %w", err)
 		}
 		if family == nil {
 			return introspection{}, nil
 		}
+		if of.Pseudonymous && client.ID != of.ID {
+			answer.resolve(veil(a, withheld(grantOf(family, a))), strings.Fields(t.Scope))
+		}
 	}
 	kind := "Bearer"
 	if t.Confirm != nil && t.Confirm.JKT != "" {
 		kind = "DPoP"
 	}
-	return introspection{Active: true, Scope: t.Scope, ClientID: t.ClientID, Type: kind, Issuer: t.Issuer, Subject: t.Subject, Audience: t.Audience,
-		IssuedAt: t.IssuedAt, Expires: t.Expires, ID: t.ID, ACR: t.ACR, AuthTime: t.AuthTime, Session: t.Session, Confirm: t.Confirm, Actor: t.Actor, Details: t.Details, Customer: t.Customer}, nil
+	answer.Active, answer.Scope, answer.ClientID, answer.Type, answer.Issuer = true, t.Scope, t.ClientID, kind, t.Issuer
+	answer.Subject, answer.Audience, answer.IssuedAt, answer.Expires, answer.ID = t.Subject, t.Audience, t.IssuedAt, t.Expires, t.ID
+	answer.ACR, answer.AuthTime, answer.Session, answer.Confirm = t.ACR, t.AuthTime, t.Session, t.Confirm
+	answer.Actor, answer.Details, answer.Customer = t.Actor, t.Details, t.Customer
+	return answer, nil
+}
+
+// resolve tells an API who is behind a pseudonym, as far as the person allowed it.
+func (i *introspection) resolve(a *account.Account, scopes []string) {
+	given := released(a, scopes, nil)
+	i.SNILS, _ = given["snils"].(string)
+	i.INN, _ = given["inn"].(string)
+	i.Document = given["id_doc"]
 }
 
 // sharesAudience reports whether a token is meant for a resource that the client runs.

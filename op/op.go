@@ -77,6 +77,7 @@ type Client struct {
 	Certificate            CertificateSubject  // of tls_client_auth
 	CertificateBound       bool                // access tokens are bound to the client's certificate (RFC 8705 §3.4)
 	Isolated               bool                // it neither joins nor begins single sign-on: its people show each time who they are
+	Pseudonymous           bool                // it never learns the numbers of documents; APIs that its tokens are for do, by introspection
 	Customers              map[string]Customer // for whom it acts, by an id of its own; a request names one of them
 	CreatedAt, UpdatedAt   time.Time
 }
@@ -214,6 +215,9 @@ type Released struct {
 	Value     string // as it will be released, for people to read; empty when there is none yet
 	Essential bool
 	Missing   bool          // not held
+	Optional  bool          // the person may keep it back
+	Withheld  bool          // they kept it back before
+	Resolved  bool          // the client itself never learns it; APIs that its tokens are for do
 	Needs     account.Level // the level from which it is released, when the person is below it
 	Checked   Checked       // whether the service hears that it was confirmed
 	Ways      []Way         // by what the identity was confirmed; of the claim "evidence" alone

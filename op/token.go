@@ -208,6 +208,7 @@ func (p *Provider) mintIDToken(ctx context.Context, client *Client, f *Family, a
 		if err != nil {
 			return "", fmt.Errorf("reading claims for an ID token: %w", err)
 		}
+		a = veil(a, kept(client, grantOf(f, a)))
 		maps.Copy(claims, released(a, nil, f.Claims.IDToken))
 		if verified := verifiedClaims(a, f.Claims.VerifiedIDToken, now); verified != nil {
 			claims["verified_claims"] = verified

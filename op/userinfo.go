@@ -91,9 +91,14 @@ func (p *Provider) userClaims(w http.ResponseWriter, r *http.Request) (map[strin
 	if family.Claims != nil {
 		asked = *family.Claims
 	}
-	claims := released(a, scopes, asked.UserInfo)
-	if verified := verifiedClaims(a, asked.VerifiedUserInfo, p.now()); verified != nil {
+	grant := grantOf(family, a)
+	seen := veil(a, kept(client, grant))
+	claims := released(seen, scopes, asked.UserInfo)
+	if verified := verifiedClaims(seen, asked.VerifiedUserInfo, p.now()); verified != nil {
 		claims["verified_claims"] = verified
+	}
+	if without := unavailable(a, client, grant, asked.UserInfo, claims); without != nil {
+		claims["claims_unavailable"] = without
 	}
 	claims["sub"] = t.Subject
 	return claims, client, nil

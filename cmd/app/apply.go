@@ -76,8 +76,9 @@ type ClientSettings struct {
 	Events                 []string                     `yaml:"events"`
 	FrontchannelLogoutURI  string                       `yaml:"frontchannel_logout_uri"`
 	BackchannelSession     bool                         `yaml:"backchannel_logout_session_required"`
-	Isolated               bool                         `yaml:"isolated"`  // neither joins nor begins single sign-on
-	Customers              map[string]map[string]string `yaml:"customers"` // for whom it acts: id and names by language
+	Pseudonymous           bool                         `yaml:"pseudonymous"` // never learns numbers of documents
+	Isolated               bool                         `yaml:"isolated"`     // neither joins nor begins single sign-on
+	Customers              map[string]map[string]string `yaml:"customers"`    // for whom it acts: id and names by language
 }
 
 // ReadSettings reads settings; an unknown field is an error that names the line.
@@ -103,7 +104,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
 		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, EventsURI: s.EventsURI, Events: s.Events, CreatedAt: now, UpdatedAt: now,
 	}
-	c.Isolated = s.Isolated
+	c.Isolated, c.Pseudonymous = s.Isolated, s.Pseudonymous
 	for id, name := range s.Customers {
 		if c.Customers == nil {
 			c.Customers = map[string]op.Customer{}
