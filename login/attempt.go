@@ -49,11 +49,12 @@ type attempt struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 
-	Request string // the provider's waiting request; empty when the person came by themselves
-	Return  string // local path to end at when there is no request
-	Hint    string // prefill of the identifier (login_hint), as it arrived
-	Reauth  bool   // the cabinet asks for fresh proofs
-	Apart   bool   // the service has a sign-on of its own: each time the person shows who they are
+	Request string          // the provider's waiting request; empty when the person came by themselves
+	Asked   *op.AuthRequest `json:",omitempty"` // the request itself, when it came from this browser
+	Return  string          // local path to end at when there is no request
+	Hint    string          // prefill of the identifier (login_hint), as it arrived
+	Reauth  bool            // the cabinet asks for fresh proofs
+	Apart   bool            // the service has a sign-on of its own: each time the person shows who they are
 
 	Identifier account.Identifier // whom the person says they are
 	Typed      string             // the same, as typed

@@ -72,7 +72,7 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, 
 	if k == kindSignUp {
 		a.SignUp = &signUp{}
 	}
-	a.Request, a.Hint, a.Apart = req.ID, req.LoginHint, client.Isolated
+	a.Request, a.Asked, a.Hint, a.Apart = req.ID, req, req.LoginHint, client.Isolated
 	a.Lang = firstLang(req.UILocales)
 	v := &visit{attempt: a, req: req, client: client, device: d.cookie(r, cookieDevice)}
 	var err error

@@ -128,7 +128,7 @@ func (h *house) browser() *browser { return newBrowser(h.t, h.url) }
 
 // authorize does with ?request=ID what op does: decide without showing anything, else enter.
 func (h *house) authorize(w http.ResponseWriter, r *http.Request) {
-	req, client, err := h.provider.Request(r.Context(), r.FormValue("request"))
+	req, client, err := h.provider.Request(r.Context(), r.FormValue("request"), nil)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
@@ -269,10 +269,13 @@ type provider struct {
 	met      func(*op.AuthRequest, op.Authentication) bool
 }
 
-func (p *provider) Request(_ context.Context, id string) (*op.AuthRequest, *op.Client, error) {
+func (p *provider) Request(_ context.Context, id string, kept *op.AuthRequest) (*op.AuthRequest, *op.Client, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	req, ok := p.requests[id]
+	if kept != nil && kept.ID == id {
+		req, ok = kept, p.now().Sub(kept.CreatedAt) < time.Hour
+	}
 	if !ok {
 		return nil, nil, account.ErrNotFound
 	}

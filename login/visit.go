@@ -46,10 +46,10 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 	v := &visit{attempt: a, device: d.cookie(r, cookieDevice)}
 	var err error
 	if a.Request != "" && a.Outcome == nil {
-		v.req, v.client, err = d.cfg.Provider().Request(r.Context(), a.Request)
+		v.req, v.client, err = d.cfg.Provider().Request(r.Context(), a.Request, a.Asked)
 		if errors.Is(err, account.ErrNotFound) && a.Kind != kindSignIn {
 			// Who signs up or gets back in finishes that, though the service no longer waits.
-			a.Request, err = "", nil
+			a.Request, a.Asked, err = "", nil, nil
 		}
 		if errors.Is(err, account.ErrNotFound) {
 			return nil, errRequestOver

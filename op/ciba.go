@@ -187,7 +187,7 @@ func (p *Provider) Asked(ctx context.Context, id account.ID) ([]Asking, error) {
 		if request == nil {
 			continue
 		}
-		req, client, err := p.Request(ctx, string(request))
+		req, client, err := p.Request(ctx, string(request), nil)
 		if errors.Is(err, account.ErrNotFound) { // answered already
 			continue
 		}

@@ -136,7 +136,7 @@ func (p *Provider) DeviceRequest(ctx context.Context, typed string) (string, err
 	if !ok {
 		return "", account.ErrNotFound
 	}
-	if _, _, err := p.Request(ctx, string(id)); err != nil { // answered already
+	if _, _, err := p.Request(ctx, string(id), nil); err != nil { // answered already
 		return "", err
 	}
 	return string(id), nil

@@ -31,8 +31,15 @@ func (p *Provider) keep(ctx context.Context, req *AuthRequest) error {
 	return nil
 }
 
-// Request returns a waiting request with its client, or account.ErrNotFound when it is over.
-func (p *Provider) Request(ctx context.Context, id string) (*AuthRequest, *Client, error) {
+// Request returns a waiting request with its client, or account.ErrNotFound when it is over; kept is what the caller kept of it, or nil.
+func (p *Provider) Request(ctx context.Context, id string, kept *AuthRequest) (*AuthRequest, *Client, error) {
+	if kept != nil {
+		client := p.clients.client(ctx, kept.ClientID)
+		if kept.ID != id || client == nil || p.now().Sub(kept.CreatedAt) >= requestLife {
+			return nil, nil, account.ErrNotFound
+		}
+		return kept, client, nil
+	}
 	raw, ok, err := p.cfg.Ephemera.Get(ctx, requestKey(id))
 	return p.request(ctx, raw, ok, err)
 }

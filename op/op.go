@@ -249,8 +249,9 @@ type Response struct {
 // Interaction is what the front door asks of the provider while a person is inside. *Provider
 // satisfies it.
 type Interaction interface {
-	// Request returns a waiting request with its client, or account.ErrNotFound when it is over.
-	Request(ctx context.Context, id string) (*AuthRequest, *Client, error)
+	// Request returns a waiting request with its client, or account.ErrNotFound when it is over. Who kept it gives it
+	// back and saves a look: then it is over by its age alone, and whether it was answered shows when it is spent.
+	Request(ctx context.Context, id string, kept *AuthRequest) (*AuthRequest, *Client, error)
 	// DeviceRequest returns the id of the waiting request that a device showed this code for, or
 	// account.ErrNotFound. The caller limits guesses.
 	DeviceRequest(ctx context.Context, typed string) (string, error)
