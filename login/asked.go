@@ -57,7 +57,7 @@ func (d *Door) takeAsked(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	return d.refuse(w, r, a, "access_denied", "user_deny")
+	return d.refuse(w, r, a, "access_denied", op.Refused)
 }
 
 // showAskedDone tells the person how it ended.

@@ -93,7 +93,7 @@ func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.PostFormValue("answer") != "allow" {
-		return d.refuse(w, r, v.attempt, "access_denied", "[consent.denied] the person refused")
+		return d.refuse(w, r, v.attempt, "access_denied", op.Refused)
 	}
 	withheld, err := d.withheld(r, v)
 	if err != nil {

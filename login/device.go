@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/keys"
 	"github.com/vhod-id/vhod/templates"
 )
@@ -163,7 +164,7 @@ func (d *Door) takeDeviceConfirm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if r.PostFormValue("answer") != "allow" {
-		return d.refuse(w, r, v.attempt, "access_denied", "user_deny")
+		return d.refuse(w, r, v.attempt, "access_denied", op.Refused)
 	}
 	v.attempt.OwnDevice = true
 	return d.advance(w, r, v)

@@ -70,6 +70,9 @@ func veil(a *account.Account, claims []string) *account.Account {
 	return &seen
 }
 
+// Refused is the error_description of a refusal by the person: an answer, and no fault (RFC 6749 §4.1.2.1).
+const Refused = "[consent.denied] the person refused"
+
 // grantOf is the consent that a family stands on, or nil for a client that needs none.
 func grantOf(f *Family, a *account.Account) *account.Grant { return a.GrantFor(f.ClientID, f.Customer) }
 
