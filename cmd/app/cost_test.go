@@ -85,9 +85,12 @@ func newNode(t testing.TB, change func(*app.Config)) *node {
 	scopes := []string{"openid", "email", "offline_access"}
 	n.phone = fmt.Sprintf("+7912%07d", now.UnixNano()%1e7)
 	person, err := n.app.Accounts().Import(ctx, account.Import{Reason: "test", Password: password, Account: account.Account{Level: account.Verified, Lang: "ru",
-		Phone:  account.Contact{Value: n.phone, ConfirmedAt: now},
-		Email:  account.Contact{Value: fmt.Sprintf("p%d@mail.example", now.UnixNano()), ConfirmedAt: now},
-		Grants: []account.Grant{{ClientID: "web", Scopes: scopes, Since: now.Add(-time.Hour), GrantedAt: now}}}})
+		Phone: account.Contact{Value: n.phone, ConfirmedAt: now},
+		Email: account.Contact{Value: fmt.Sprintf("p%d@mail.example", now.UnixNano()), ConfirmedAt: now},
+		Grants: []account.Grant{
+			{ClientID: "web", Scopes: scopes, Since: now.Add(-time.Hour), GrantedAt: now},
+			{ClientID: "bank", Scopes: scopes, Since: now.Add(-time.Hour), GrantedAt: now},
+		}}})
 	check(err)
 	n.cookie, _, err = n.app.Accounts().OpenSession(ctx, person.ID, account.Opening{Proofs: []account.Proof{{Method: account.MethodPassword, At: now}}})
 	check(err)
@@ -223,7 +226,8 @@ func TestRequestsCostNoMoreRoundTripsThanPromised(t *testing.T) {
 	for name, on := range stores(t) {
 		t.Run(name, func(t *testing.T) {
 			n := newNode(t, on)
-			var code string
+			b := newBank(t, n)
+			var code, pushed, bound, again string
 			var tokens map[string]string
 			change := 2 // the account is found, and swapped for its successor together with the session
 			if name == "embedded" {
@@ -251,6 +255,14 @@ func TestRequestsCostNoMoreRoundTripsThanPromised(t *testing.T) {
 				{"userinfo", 1, 0, func() { n.userinfo(tokens["access_token"]) }},
 				{"introspection", 1, 0, func() { n.post("/introspect", "web", url.Values{"token": {tokens["access_token"]}}) }},
 				{"refresh", 2, 0, func() { tokens = n.refresh(tokens["refresh_token"]) }},
+				{"push under FAPI 2.0", 0, 3, func() { pushed = b.push() }},
+				{"authorize what was pushed", 1, 4, func() { code = n.codeOf(n.serve(b.authorizing(pushed))) }},
+				{"code exchange with a proof", 1, 3, func() {
+					_, answer := b.answered(b.redeeming(code))
+					bound, again = answer.AccessToken, answer.RefreshToken
+				}},
+				{"userinfo with a proof", 1, 1, func() { n.serve(b.asking(bound)) }},
+				{"refresh with a proof", 1, 2, func() { b.answered(b.refreshing(again)) }},
 				{"revocation", 1, 0, func() { n.post("/revoke", "web", url.Values{"token": {tokens["refresh_token"]}}) }},
 			} {
 				n.trips.take()
