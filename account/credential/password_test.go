@@ -95,11 +95,45 @@ func TestPepperIsNeeded(t *testing.T) {
 	cfg := cheap()
 	cfg.Pepper = keys.NewSecret("соль с перцем")
 	phc := hash(t, credential.NewHasher(cfg), "пароль")
-	if right, _ := verify(t, credential.NewHasher(cheap()), phc, "пароль"); right {
-		t.Error("right without the pepper")
+	before := credential.NewHasher(cheap())
+	if right, _, err := before.Verify(t.Context(), phc, "пароль"); right || !errors.Is(err, credential.ErrPepper) || before.Count() != 1 {
+		t.Errorf("without the pepper: right %v, %v, %d hashes", right, err, before.Count())
 	}
 	if right, _ := verify(t, credential.NewHasher(cfg), phc, "пароль"); !right {
 		t.Error("wrong with the pepper")
+	}
+}
+
+func TestPepperIsRotated(t *testing.T) {
+	with := func(pepper string, former ...string) *credential.Hasher {
+		cfg := cheap()
+		cfg.Pepper = keys.NewSecret(pepper)
+		for _, f := range former {
+			cfg.Former = append(cfg.Former, keys.NewSecret(f))
+		}
+		return credential.NewHasher(cfg)
+	}
+	for name, row := range map[string]struct {
+		made, now *credential.Hasher
+	}{
+		"another pepper":            {with("first"), with("second", "first")},
+		"the third":                 {with("first"), with("third", "second", "first")},
+		"the first pepper of all":   {credential.NewHasher(cheap()), with("first")},
+		"and back to none, if ever": {with("first"), with("", "first")},
+	} {
+		phc := hash(t, row.made, "пароль")
+		if right, stale := verify(t, row.now, phc, "пароль"); !right || !stale {
+			t.Errorf("%s: right %v, stale %v", name, right, stale)
+		}
+		if right, _ := verify(t, row.now, phc, "другой"); right {
+			t.Errorf("%s: another password is right", name)
+		}
+		if right, stale := verify(t, row.now, hash(t, row.now, "пароль"), "пароль"); !right || stale {
+			t.Errorf("%s, made anew: right %v, stale %v", name, right, stale)
+		}
+	}
+	if phc := hash(t, with("first"), "пароль"); strings.Contains(phc, "first") || !strings.Contains(phc, ",keyid=") {
+		t.Error(phc)
 	}
 }
 

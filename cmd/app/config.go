@@ -152,11 +152,14 @@ type BankContract struct {
 
 // Passwords is the cost of hashing and the policy's files.
 type Passwords struct {
-	MemoryKiB  uint32      `yaml:"memory_kib"` // argon2id; 19456 when zero
-	Iterations uint32      `yaml:"iterations"` // 2 when zero
-	Parallel   int         `yaml:"parallel"`   // hashes at one time; the number of cores when zero
-	Queue      int         `yaml:"queue"`      // waiting behind them; 64 when zero
-	PepperFile string      `yaml:"pepper_file"`
+	MemoryKiB  uint32 `yaml:"memory_kib"` // argon2id; 19456 when zero
+	Iterations uint32 `yaml:"iterations"` // 2 when zero
+	Parallel   int    `yaml:"parallel"`   // hashes at one time; the number of cores when zero
+	Queue      int    `yaml:"queue"`      // waiting behind them; 64 when zero
+	PepperFile string `yaml:"pepper_file"`
+	// Former are files of peppers of before: passwords hashed with them are right, and hashed anew at the next sign-in.
+	Former     []string `yaml:"former_pepper_files"`
+	former     []keys.Secret
 	LeakedFile string      `yaml:"leaked_filter"` // made by vhod passwords build
 	Pepper     keys.Secret `yaml:"pepper"`
 }
@@ -294,6 +297,10 @@ func (c *Config) readSecrets() error {
 		problems = append(problems, read(&c.Registration[i].Token, c.Registration[i].TokenFile, fmt.Sprintf("registration[%d].token", i)))
 	}
 	problems = append(problems, read(&c.Passwords.Pepper, c.Passwords.PepperFile, "passwords.pepper"))
+	c.Passwords.former = make([]keys.Secret, len(c.Passwords.Former))
+	for i, file := range c.Passwords.Former {
+		problems = append(problems, read(&c.Passwords.former[i], file, fmt.Sprintf("passwords.former_pepper[%d]", i)))
+	}
 	return errors.Join(problems...)
 }
 

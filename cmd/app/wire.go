@@ -76,7 +76,7 @@ func (a *App) openAccounts(context.Context) (err error) {
 	a.accounts, err = account.New(account.Config{
 		Store: a.records, Sessions: a.records, Outbox: a.records, Ephemera: a.ephemera, Registries: registries, Policy: policy,
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: a.cfg.Passwords.MemoryKiB, Iterations: a.cfg.Passwords.Iterations,
-			Parallel: a.cfg.Passwords.Parallel, Queue: a.cfg.Passwords.Queue, Pepper: a.cfg.Passwords.Pepper}),
+			Parallel: a.cfg.Passwords.Parallel, Queue: a.cfg.Passwords.Queue, Pepper: a.cfg.Passwords.Pepper, Former: a.cfg.Passwords.former}),
 		Sending: account.Sending{Prefixes: a.cfg.SMSLimits.Prefixes, Hour: a.cfg.SMSLimits.Hour, Day: a.cfg.SMSLimits.Day, Operator: a.cfg.SMSLimits.Operator},
 		Storm:   account.Storm{Wrong: a.cfg.Guessing.Wrong, Sprayed: a.cfg.Guessing.Sprayed},
 		Sealer:  a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.owed,
