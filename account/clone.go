@@ -36,7 +36,7 @@ func (a *Account) Clone() *Account {
 	c.Grants = slices.Clone(a.Grants)
 	for i := range c.Grants {
 		g := &c.Grants[i]
-		g.Scopes, g.Claims = slices.Clone(g.Scopes), slices.Clone(g.Claims)
+		g.Scopes, g.Claims, g.Withheld = slices.Clone(g.Scopes), slices.Clone(g.Claims), slices.Clone(g.Withheld)
 	}
 	return &c
 }
