@@ -53,6 +53,10 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 	if client.public() || !client.may(grantCIBA) {
 		return fault("unauthorized_client", "[grant.not_allowed] the client may not use the grant %s", grantCIBA)
 	}
+	form, object, err := p.signedCall(r.Context(), client, form)
+	if err != nil {
+		return err
+	}
 	life, err := checkCall(client, form)
 	if err != nil {
 		return err
@@ -70,6 +74,9 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 	if !slices.Contains(req.Scopes, "openid") {
 		return fault("invalid_scope", "[scope.openid] scope lacks openid (CIBA 7.1)")
 	}
+	if err := p.spendObject(ctx, client, object); err != nil {
+		return err
+	}
 	req.Remote.Message = form.Get("binding_message")
 	if client.NotifyURI != "" {
 		req.Remote.Ping = &Ping{handle, form.Get("client_notification_token")}
@@ -86,7 +93,7 @@ func (p *Provider) backchannelAuthentication(w http.ResponseWriter, r *http.Requ
 
 // checkCall checks what is special to these requests.
 func checkCall(client *Client, form url.Values) (life time.Duration, err error) {
-	for _, name := range []string{"request", "user_code", "id_token_hint", "login_hint_token", "authorization_details"} {
+	for _, name := range []string{"request_uri", "user_code", "id_token_hint", "login_hint_token", "authorization_details"} {
 		if form.Has(name) {
 			return 0, fault("invalid_request", "[call.parameter] %s is not offered here", name)
 		}

@@ -30,6 +30,7 @@ type requestObject struct {
 	Expires   *float64 `json:"exp"`
 	NotBefore *float64 `json:"nbf"`
 	IssuedAt  *float64 `json:"iat"`
+	ID        string   `json:"jti"`
 }
 
 func badObject(diagnosis, format string, args ...any) *badRequest {
@@ -48,18 +49,25 @@ func (p *Provider) signedRequest(ctx context.Context, client *Client, form url.V
 	if form.Has("request_uri") {
 		return nil, refuse("invalid_request", "request.two", "request and request_uri exclude each other (RFC 9101 5)")
 	}
-	payload, typ, err := p.verifyObject(ctx, client, form.Get("request"))
+	payload, object, typ, err := p.readObject(ctx, client, form.Get("request"))
 	if err != nil {
 		return nil, err
-	}
-	var object requestObject
-	if err := json.Unmarshal(payload, &object); err != nil {
-		return nil, badObject("request.malformed", "a claim of the request object has another type than RFC 7519 says")
 	}
 	if err := p.judgeObject(client, object, typ); err != nil {
 		return nil, err
 	}
 	return objectForm(client, payload)
+}
+
+// readObject verifies a request object and reads the claims that say who made it.
+func (p *Provider) readObject(ctx context.Context, client *Client, token string) (payload []byte, object requestObject, typ string, err error) {
+	if payload, typ, err = p.verifyObject(ctx, client, token); err != nil {
+		return nil, object, "", err
+	}
+	if err := json.Unmarshal(payload, &object); err != nil {
+		return nil, object, "", badObject("request.malformed", "a claim of the request object has another type than RFC 7519 says")
+	}
+	return payload, object, typ, nil
 }
 
 // verifyObject checks header and signature against the keys that the client registered. An unsigned object is none.

@@ -50,11 +50,12 @@ type identities struct {
 	fapi, fapiRSA, fapiTwin       *client
 	mutual, mutualTwin, mutualRSA *client // as those of fapi, their tokens bound to certificates
 	signed, signedTwin, signedRSA *client // as those of fapi, their requests signed
+	poll, pollTwin, pinged        *client // ask people by CIBA
 	shown, shownTwin, shownSelf   *client // prove themselves by certificates, and their tokens are bound to these
 	settings                      string  // all of them, as vhod apply reads them
 }
 
-func newIdentities(t testing.TB, vouches authority) *identities {
+func newIdentities(t testing.TB, vouches authority, rp *site) *identities {
 	t.Helper()
 	all := "openid profile email phone address snils inn offline_access"
 	ids := &identities{
@@ -88,6 +89,15 @@ func newIdentities(t testing.TB, vouches authority) *identities {
 		c.id, c.signs = "signed-"+c.id, true
 		*pair.to = &c
 	}
+	for _, pair := range []struct {
+		from *client
+		to   **client
+		id   string
+	}{{ids.fapi, &ids.poll, "poll"}, {ids.fapiTwin, &ids.pollTwin, "poll-twin"}, {ids.fapiRSA, &ids.pinged, "pinged"}} {
+		c := *pair.from
+		c.id, c.signs = pair.id, true
+		*pair.to = &c
+	}
 	byCertificate := client{auth: "tls_client_auth", par: true, pkce: true, scope: "openid offline_access"}
 	for id, to := range map[string]**client{"shown": &ids.shown, "shown-twin": &ids.shownTwin} {
 		c := byCertificate
@@ -99,7 +109,7 @@ func newIdentities(t testing.TB, vouches authority) *identities {
 	ids.shownSelf = &self
 	var list []map[string]any
 	for _, c := range []*client{ids.compat, ids.second, ids.post, ids.web, ids.other, ids.public, ids.fapi, ids.fapiTwin, ids.fapiRSA, ids.mutual, ids.mutualTwin, ids.mutualRSA,
-		ids.signed, ids.signedTwin, ids.signedRSA, ids.shown, ids.shownTwin, ids.shownSelf} {
+		ids.signed, ids.signedTwin, ids.signedRSA, ids.poll, ids.pollTwin, ids.pinged, ids.shown, ids.shownTwin, ids.shownSelf} {
 		entry := map[string]any{"id": c.id, "name": map[string]string{"en": "Relying party " + c.id}, "auth": []string{c.auth}, "redirect_uris": []string{callback, callback + "?dummy1=lorem"},
 			"post_logout_redirect_uris": []string{home}, "grant_types": []string{"authorization_code", "refresh_token"}, "scopes": splitScope(all)}
 		if c == ids.web {
@@ -113,6 +123,13 @@ func newIdentities(t testing.TB, vouches authority) *identities {
 		}
 		if c.key != nil {
 			entry["profile"], entry["jwks"] = "fapi2", map[string]any{"keys": []any{publicJWK(t, c.key.Public(), c.id)}}
+		}
+		switch c {
+		case ids.pinged:
+			entry["backchannel_client_notification_endpoint"] = rp.server.URL + "/ping"
+			fallthrough
+		case ids.poll, ids.pollTwin:
+			entry["grant_types"] = []string{"urn:openid:params:grant-type:ciba", "refresh_token"}
 		}
 		if c.signs {
 			entry["require_signed_request_object"] = true

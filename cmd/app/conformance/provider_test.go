@@ -54,7 +54,8 @@ type provider struct {
 func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 	t.Helper()
 	vouches := newAuthority(t)
-	p := &provider{clock: storagetest.NewClock(), ids: newIdentities(t, vouches), rp: newSite(t), authorities: []string{vouches.file}}
+	p := &provider{clock: storagetest.NewClock(), rp: newSite(t), authorities: []string{vouches.file}}
+	p.ids = newIdentities(t, vouches, p.rp)
 	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.nodes[p.turn.Add(1)%uint64(len(p.nodes))].Handler().ServeHTTP(w, r)
 	}))

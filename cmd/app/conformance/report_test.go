@@ -49,6 +49,7 @@ func plans() []struct {
 		{"FAPI 2.0 Security Profile Final, private_key_jwt with mutual TLS: the modules that are not about DPoP, and those of certificates", "TestConf_fapi2mtls", mutualModules()},
 		{"FAPI 2.0 Security Profile Final, mutual TLS with mutual TLS: certificates in the place of assertions as well", "TestConf_fapi2mtlsmtls", certificateModules()},
 		{"FAPI 2.0 Message Signing Final (`fapi2-message-signing-final-test-plan`): the modules of the Security Profile with signed requests and signed responses, those of request objects, and signed introspection", "TestConf_fapi2signing", signingModules()},
+		{"FAPI-CIBA (`fapi-ciba-id1-test-plan`), poll and ping, signed requests, private_key_jwt with DPoP", "TestConf_ciba", cibaModules()},
 		{"OpenID Connect for Identity Assurance OP (`ekyc-test-plan-oidccore`), by userinfo and ID token; the last module is ours", "TestConf_ekyc", ekycModules()},
 		{"RP-initiated logout OP (`oidcc-rp-initiated-logout-certification`)", "TestConf_logout", logoutModules()},
 	}

@@ -144,7 +144,7 @@ func (r *run) send(c *client, endpoint string, form url.Values, spoil ...func(*c
 	if c.proof != nil {
 		x.proof = r.proof(c, http.MethodPost, endpoint)
 	}
-	if c.signs && endpoint == r.op.endpointOf(c, "pushed_authorization_request_endpoint") {
+	if c.signs && (endpoint == r.op.endpointOf(c, "pushed_authorization_request_endpoint") || endpoint == r.op.endpointOf(c, "backchannel_authentication_endpoint")) {
 		x.object = r.object(c)
 	}
 	for _, one := range spoil {
