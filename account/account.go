@@ -58,6 +58,8 @@ type Account struct {
 	TOTP     []credential.TOTP
 	Passkeys []credential.Passkey
 	SMS      SMSFactor
+	// PushDevices are browsers in which the person approves sign-ins that happen elsewhere.
+	PushDevices []PushDevice
 	// Preferred is the factor that is asked first, when the person has it.
 	Preferred Method
 	// Devices are browsers in which no second factor is asked where little is at stake.

@@ -211,6 +211,7 @@ func (a *Account) dropSince(since time.Time) {
 	a.Passkeys = slices.DeleteFunc(slices.Clone(a.Passkeys), func(k credential.Passkey) bool { return after(k.AddedAt) })
 	a.Certificates = slices.DeleteFunc(slices.Clone(a.Certificates), func(c Certificate) bool { return after(c.AddedAt) })
 	a.Banks = slices.DeleteFunc(slices.Clone(a.Banks), func(b BankLink) bool { return after(b.LinkedAt) })
+	a.PushDevices = slices.DeleteFunc(slices.Clone(a.PushDevices), func(d PushDevice) bool { return after(d.AddedAt) })
 	if after(a.SMS.AddedAt) {
 		a.SMS = SMSFactor{}
 	}

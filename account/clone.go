@@ -26,6 +26,7 @@ func (a *Account) Clone() *Account {
 		k := &c.Passkeys[i]
 		k.PublicKey, k.AAGUID, k.Transports = slices.Clone(k.PublicKey), slices.Clone(k.AAGUID), slices.Clone(k.Transports)
 	}
+	c.PushDevices = slices.Clone(a.PushDevices)
 	c.Devices, c.Backup.Hashes = slices.Clone(a.Devices), slices.Clone(a.Backup.Hashes)
 	c.Certificates, c.Agreements = slices.Clone(a.Certificates), slices.Clone(a.Agreements)
 	c.Browsers, c.Arrivals = slices.Clone(a.Browsers), slices.Clone(a.Arrivals)

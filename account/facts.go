@@ -23,6 +23,11 @@ const (
 	TOTPRemoved       EventKind = "totp-removed"
 	SMSFactorAdded    EventKind = "sms-factor-added"
 	SMSFactorRemoved  EventKind = "sms-factor-removed"
+	PushAdded         EventKind = "push-added"
+	PushRemoved       EventKind = "push-removed"
+	PushApproved      EventKind = "push-approved"
+	PushRefused       EventKind = "push-refused"
+	PushReported      EventKind = "push-reported"
 	DeviceRemembered  EventKind = "device-remembered"
 	DeviceForgotten   EventKind = "device-forgotten"
 	SignInDisowned    EventKind = "sign-in-disowned"
@@ -98,7 +103,7 @@ func (a *Account) signal(e Event) {
 	s := Signal{Kind: e.Kind, At: e.At, Person: e.Actor == "person", From: e.Details["from"], To: e.Details["to"]}
 	switch e.Kind {
 	case PasswordChanged, PasswordReset, SignInDisowned, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved,
-		SMSFactorAdded, SMSFactorRemoved, LevelRaised, AccountLocked, AccountUnlocked:
+		SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, LevelRaised, AccountLocked, AccountUnlocked:
 		for _, g := range a.Grants {
 			if !slices.Contains(s.Clients, g.ClientID) { // one may act for several customers
 				s.Clients = append(s.Clients, g.ClientID)

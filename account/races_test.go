@@ -39,6 +39,20 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 			code := h.lastCode()
 			return func(s *account.Service) error { return s.VerifySMS(t.Context(), a.ID, "attempt", code, home) }
 		},
+		"a device's answer": func(t *testing.T, h *house, a *account.Account) use {
+			cookie, ask := h.asked(a)
+			return func(s *account.Service) error {
+				_, err := s.AnswerPush(t.Context(), cookie, ask.ID, account.Answer{Number: ask.Number}, home)
+				return err
+			}
+		},
+		"a device's approval": func(t *testing.T, h *house, a *account.Account) use {
+			cookie, ask := h.asked(a)
+			if _, err := h.AnswerPush(t.Context(), cookie, ask.ID, account.Answer{Number: ask.Number}, home); err != nil {
+				t.Fatal(err)
+			}
+			return func(s *account.Service) error { return s.VerifyPush(t.Context(), a.ID, ask.Flow) }
+		},
 		"code to get back in": func(t *testing.T, h *house, a *account.Account) use {
 			req := account.CodeRequest{Purpose: account.ForRecovery, Channel: "sms", To: a.Phone.Value, Flow: "attempt", Origin: home}
 			if _, err := h.SendCode(t.Context(), req); err != nil {
@@ -91,4 +105,20 @@ func (h *house) lastCode() string {
 		}
 	}
 	return code
+}
+
+// asked is a person with a device, which was asked to approve a sign-in in a browser that is known.
+func (h *house) asked(a *account.Account) (cookie string, ask account.Ask) {
+	h.t.Helper()
+	cookie, err := h.AddPush(h.t.Context(), a.ID, "phone", home)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if _, _, err := h.OpenSession(h.t.Context(), a.ID, account.Opening{Browser: "browser", Origin: home}); err != nil {
+		h.t.Fatal(err)
+	}
+	if ask, err = h.AskPush(h.t.Context(), a.ID, account.PushRequest{Flow: "attempt", Browser: "browser", Origin: home}); err != nil {
+		h.t.Fatal(err)
+	}
+	return cookie, ask
 }

@@ -124,6 +124,9 @@ func (a *Account) Factors() []Method {
 	if len(a.TOTP) > 0 {
 		has = append(has, MethodTOTP)
 	}
+	if a.HasPush() {
+		has = append(has, MethodPush)
+	}
 	if a.HasSMS() {
 		has = append(has, MethodSMS)
 	}

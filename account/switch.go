@@ -17,6 +17,7 @@ const (
 	SwitchPassword  = Switch(MethodPassword)
 	SwitchSMS       = Switch(MethodSMS) // codes by SMS prove nothing, whatever they are for
 	SwitchApp       = Switch(MethodTOTP)
+	SwitchPush      = Switch(MethodPush)
 	SwitchBackup    = Switch(MethodBackup)
 	SwitchPasskey   = Switch(MethodPasskey)
 	SwitchSignature = Switch(MethodSignature)
@@ -34,7 +35,7 @@ const (
 // Switches lists all of them, ways before acts, in the order in which a page shows them.
 func Switches() []Switch {
 	return []Switch{
-		SwitchPassword, SwitchPasskey, SwitchApp, SwitchSMS, SwitchBackup, SwitchSignature, SwitchBanks,
+		SwitchPassword, SwitchPasskey, SwitchApp, SwitchPush, SwitchSMS, SwitchBackup, SwitchSignature, SwitchBanks,
 		SwitchRecovery, SwitchLink, SwitchDevice, SwitchCall, SwitchSigning, SwitchLater,
 	}
 }

@@ -12,13 +12,14 @@ import (
 // The cookies. With an https issuer each has the prefix __Host-, which browsers accept only with
 // Secure, Path=/ and no Domain (RFC 6265bis §4.1.3.2), so that no neighbour host can plant one (S01, S02).
 const (
-	cookieSession = "vhod-session" // the sign-on session
-	cookieApart   = "vhod-apart"   // the session of a service with a sign-on of its own
-	cookieFlow    = "vhod-flow"    // binds attempts to the browser
-	cookieBrowser = "vhod-browser" // a browser in which somebody signed in: by it a new one is told from a known one
-	cookieDevice  = "vhod-device"  // a browser that its person asked to be remembered
-	cookieLang    = "vhod-lang"
-	cookieTheme   = "vhod-theme"
+	cookieSession  = "vhod-session"  // the sign-on session
+	cookieApart    = "vhod-apart"    // the session of a service with a sign-on of its own
+	cookieFlow     = "vhod-flow"     // binds attempts to the browser
+	cookieBrowser  = "vhod-browser"  // a browser in which somebody signed in: by it a new one is told from a known one
+	cookieDevice   = "vhod-device"   // a browser that its person asked to be remembered
+	cookieApprover = "vhod-approver" // a browser in which its person approves sign-ins elsewhere
+	cookieLang     = "vhod-lang"
+	cookieTheme    = "vhod-theme"
 )
 
 // deviceLife is how long a remembered browser keeps its cookie; the account may forget it earlier.

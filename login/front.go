@@ -25,7 +25,7 @@ func (d *Door) Decide(r *http.Request, client *op.Client, req *op.AuthRequest) (
 		return nil, op.NeedLogin, nil
 	}
 	a := &attempt{Kind: kindSignIn, CreatedAt: d.cfg.Now()}
-	v := &visit{attempt: a, session: session, person: person, req: req, client: client, device: d.cookie(r, cookieDevice)}
+	v := &visit{attempt: a, session: session, person: person, req: req, client: client, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser)}
 	v.policy = d.policyFor(v)
 	auth := authentication(session, person)
 	switch v.next() {
@@ -74,7 +74,7 @@ func (d *Door) Enter(w http.ResponseWriter, r *http.Request, client *op.Client, 
 	}
 	a.Request, a.Asked, a.Hint, a.Apart = req.ID, req, req.LoginHint, client.Isolated
 	a.Lang = firstLang(req.UILocales)
-	v := &visit{attempt: a, req: req, client: client, device: d.cookie(r, cookieDevice)}
+	v := &visit{attempt: a, req: req, client: client, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser)}
 	var err error
 	if v.session, v.person, err = d.visitorOf(r, client); err != nil {
 		return "", err

@@ -51,7 +51,7 @@ func (d *Door) beginSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	a := d.openAttempt(w, r, kindSignIn)
 	a.Return, a.Reauth = back, reauth
-	v := &visit{attempt: a, session: session, person: person, device: d.cookie(r, cookieDevice)}
+	v := &visit{attempt: a, session: session, person: person, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser)}
 	v.policy = d.policyFor(v)
 	d.fixIdentifier(v)
 	return d.advance(w, r, v)

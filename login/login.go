@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/vhod-id/vhod/account"
@@ -47,6 +48,7 @@ type Door struct {
 	proxies []netip.Prefix
 	banks   map[string]*bank.Gate
 	routes  []route
+	streams atomic.Int64 // pages that wait to be told of something
 }
 
 var _ op.Front = (*Door)(nil)

@@ -52,6 +52,7 @@ type policy struct {
 	Anew       bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device     bool             // a device asks, and the person has to say that it is theirs
 	Remembered bool             // in this browser no second factor is asked where little is at stake
+	Seen       bool             // the person signed in before in this browser
 	Recovering bool             // what the service asks comes after the person is back
 	Locked     account.Switch   // what is asked and the person has locked for themselves; empty: nothing
 	NoSMS      bool             // the phone has proven something else already: it is not two factors
@@ -135,7 +136,7 @@ func provedSecond(proofs []account.Proof) bool {
 
 // isSecond reports whether a method stands only beside a first factor.
 func isSecond(m account.Method) bool {
-	return m == account.MethodTOTP || m == account.MethodBackup || m == account.MethodSecurityKey || m == account.MethodSMS
+	return m == account.MethodTOTP || m == account.MethodBackup || m == account.MethodSecurityKey || m == account.MethodSMS || m == account.MethodPush
 }
 
 // nextWish says what stands between a proven person and the answer.

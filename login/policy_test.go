@@ -54,6 +54,7 @@ var possessions = [][]account.Method{
 	nil,
 	{account.MethodSMS, account.MethodBackup},
 	{account.MethodTOTP, account.MethodBackup},
+	{account.MethodPush, account.MethodBackup},
 	{account.MethodTOTP, account.MethodSMS, account.MethodBackup},
 	{account.MethodPasskey, account.MethodBackup},
 	{account.MethodPasskey, account.MethodTOTP, account.MethodBackup},

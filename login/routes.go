@@ -31,6 +31,7 @@ func (d *Door) table() []route {
 		d.protectRoutes(),
 		d.passkeyRoutes(),
 		d.smsRoutes(),
+		d.pushRoutes(),
 		d.levelRoutes(),
 		d.signatureRoutes(),
 		d.bankRoutes(),

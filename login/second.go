@@ -44,13 +44,14 @@ func circumstancesOf(person *account.Account, p policy) circumstances {
 
 // secondsOf lists what a person has set up beside the first factor: the preferred one, then the surest. A backup set alone
 // is a spare key, not a factor. Who got in by a code to their phone proves another thing than the phone (F09), if
-// only a spare key; and who has locked all that they have is still asked for it, in vain.
+// only a spare key. Nobody is asked on their devices from a browser in which they were never seen (C40). Who has locked all
+// that they have is still asked for it, in vain.
 func secondsOf(person *account.Account, p policy) []account.Method {
 	if person == nil || !person.HasSecondFactor() {
 		return nil
 	}
 	has := slices.DeleteFunc(person.Factors(), func(m account.Method) bool {
-		return m == account.MethodSMS && p.NoSMS || !person.Allows(account.SwitchOf(m), p.Now)
+		return m == account.MethodSMS && p.NoSMS || m == account.MethodPush && !p.Seen || !person.Allows(account.SwitchOf(m), p.Now)
 	})
 	spare := len(person.Backup.Hashes) > 0 && person.Allows(account.SwitchBackup, p.Now)
 	if spare || len(has) == 0 {
@@ -68,6 +69,7 @@ func lacksSecond(person *account.Account, proofs []account.Proof, p policy) bool
 var secondPaths = map[account.Method]string{
 	account.MethodPasskey: "/login/passkey",
 	account.MethodTOTP:    "/login/totp",
+	account.MethodPush:    "/login/push",
 	account.MethodSMS:     "/login/sms",
 	account.MethodBackup:  "/login/backup",
 }

@@ -21,6 +21,7 @@ type visit struct {
 	client  *op.Client
 	policy  policy
 	device  string // the cookie by which a remembered browser is known
+	browser string // the cookie by which a browser is known in which somebody signed in
 }
 
 // enter loads the attempt of a request with what belongs to it: errNoAttempt when it is not this
@@ -43,7 +44,7 @@ func (d *Door) enter(r *http.Request) (*visit, error) {
 
 // visit completes an attempt to a visit.
 func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
-	v := &visit{attempt: a, device: d.cookie(r, cookieDevice)}
+	v := &visit{attempt: a, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser)}
 	var err error
 	if a.Request != "" && a.Outcome == nil {
 		v.req, v.client, err = d.cfg.Provider().Request(r.Context(), a.Request, a.Asked)
@@ -77,6 +78,7 @@ func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
 func (d *Door) policyFor(v *visit) policy {
 	p := policyOf(v.attempt, v.req, v.person, d.cfg.Now())
 	p.Remembered = v.attempt.Kind == kindSignIn && v.person != nil && v.person.Remembers(v.device, p.Now)
+	p.Seen = v.person != nil && v.person.Knows(v.browser, p.Now)
 	p.Recovering = v.attempt.Kind == kindRecovery && !v.attempt.Recovery.done()
 	p.NoSMS = v.attempt.Recovery != nil && v.attempt.Recovery.Channel == "sms"
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()

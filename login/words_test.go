@@ -55,7 +55,7 @@ func TestEveryMessageThatCodeNamesIsInBothCatalogues(t *testing.T) {
 			string(cms.WrongTime), string(cms.Untrusted), "expired-certificate", string(cms.NotYetValid), string(cms.Revoked),
 			string(cms.UnknownRevoked), string(cms.WrongUsage), string(cms.NotQualified), string(cms.WrongSubject)},
 		"evidence.":   {"registries", "bank", "centre", "letter", "signature", "video"},
-		"second.way-": {string(account.MethodPasskey), string(account.MethodTOTP), string(account.MethodSMS), string(account.MethodBackup)},
+		"second.way-": {string(account.MethodPasskey), string(account.MethodTOTP), string(account.MethodPush), string(account.MethodSMS), string(account.MethodBackup)},
 		"gender.":     {"male", "female"},
 		"claim.": {"evidence", "name", "family_name", "given_name", "middle_name", "birthdate", "gender", "updated_at", "phone_number",
 			"phone_number_verified", "email", "email_verified", "address", "snils", "inn", "id_doc", "place_of_birth", "nationalities", "account_level"},

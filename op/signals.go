@@ -86,9 +86,9 @@ func eventOf(s account.Signal) (name string, event map[string]any) {
 	switch s.Kind {
 	case account.PasswordChanged, account.PasswordReset:
 		return credential("password", "update")
-	case account.TOTPAdded:
+	case account.TOTPAdded, account.PushAdded:
 		return credential("app", "create")
-	case account.TOTPRemoved:
+	case account.TOTPRemoved, account.PushRemoved:
 		return credential("app", "revoke")
 	case account.PasskeyAdded:
 		return credential("fido2-platform", "create")

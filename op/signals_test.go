@@ -171,6 +171,8 @@ func TestEventsSayWhatChangedAndNothingOfWhy(t *testing.T) {
 		{account.PasswordChanged, "credential-change", base("credential_type", "password", "change_type", "update")},
 		{account.TOTPAdded, "credential-change", base("credential_type", "app", "change_type", "create")},
 		{account.TOTPRemoved, "credential-change", base("credential_type", "app", "change_type", "revoke")},
+		{account.PushAdded, "credential-change", base("credential_type", "app", "change_type", "create")},
+		{account.PushRemoved, "credential-change", base("credential_type", "app", "change_type", "revoke")},
 		{account.PasskeyAdded, "credential-change", base("credential_type", "fido2-platform", "change_type", "create")},
 		{account.SMSFactorAdded, "credential-change", base("credential_type", "phone-sms", "change_type", "create")},
 		{account.SMSFactorRemoved, "credential-change", base("credential_type", "phone-sms", "change_type", "revoke")},

@@ -61,6 +61,8 @@ func (c *Room) Routes() []Route {
 		{"POST /me/security/password", c.guest(c.takePassword)},
 		{"GET /me/security/totp/remove", c.guest(c.backToSecurity)}, // the language was switched on the page that a post answered
 		{"GET /me/security/passkey/remove", c.guest(c.backToSecurity)},
+		{"GET /me/security/push/remove", c.guest(c.backToSecurity)},
+		{"POST /me/security/push/remove", c.guest(c.removePush)},
 		{"GET /me/security/sms/remove", c.guest(c.backToSecurity)},
 		{"POST /me/security/sms/remove", c.guest(c.removeSMS)},
 		{"GET /me/security/switches", c.guest(c.showSwitches)},

@@ -27,7 +27,7 @@ func (c *Room) sensitive(w http.ResponseWriter, r *http.Request, v visit) (ok bo
 // warn asks whether to remove the last factor, and says what is lost with it. It reports false when there is nothing to
 // warn of, or when the person was asked already.
 func (c *Room) warn(w http.ResponseWriter, r *http.Request, v visit, ask removal) (asked bool, err error) {
-	left := len(v.person.TOTP) + len(v.person.Passkeys)
+	left := len(v.person.TOTP) + len(v.person.Passkeys) + len(v.person.PushDevices)
 	if v.person.HasSMS() {
 		left++
 	}
@@ -58,6 +58,26 @@ func (c *Room) removeTOTP(w http.ResponseWriter, r *http.Request, v visit) error
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=removed")
+}
+
+// removePush ends approving in a browser.
+func (c *Room) removePush(w http.ResponseWriter, r *http.Request, v visit) error {
+	if ok, err := c.sensitive(w, r, v); !ok {
+		return err
+	}
+	id := r.PostFormValue("id")
+	i := slices.IndexFunc(v.person.PushDevices, func(d account.PushDevice) bool { return d.ID == id })
+	if i < 0 {
+		return account.ErrNotFound
+	}
+	ask := removal{Action: r.URL.Path, ID: id, Name: v.person.PushDevices[i].Name}
+	if asked, err := c.warn(w, r, v, ask); asked {
+		return err
+	}
+	if err := c.cfg.Accounts.RemovePush(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
+		return err
+	}
+	return seeOther(w, r, "/me/security")
 }
 
 // removeSMS turns codes by SMS off.

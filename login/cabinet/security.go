@@ -20,6 +20,7 @@ type securityData struct {
 	Backup   credential.BackupSet
 
 	Passkeys []credential.Passkey
+	Push     []account.PushDevice
 	SMS      account.SMSFactor
 	Phone    string           // masked; empty when there is none
 	Factors  []account.Method // that are set up, what is asked first before the rest
@@ -57,7 +58,7 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 		return fmt.Errorf("encoding a signal: %w", err)
 	}
 	data := securityData{
-		SMS: v.person.SMS, Factors: v.person.Factors(), Passkeys: v.person.Passkeys, Site: c.cfg.Accounts.HasPasskeys(), Signal: string(signal),
+		Push: v.person.PushDevices, SMS: v.person.SMS, Factors: v.person.Factors(), Passkeys: v.person.Passkeys, Site: c.cfg.Accounts.HasPasskeys(), Signal: string(signal),
 		Password: v.person.Password, Apps: v.person.TOTP,
 		Left: len(v.person.Backup.Hashes), Backup: v.person.Backup,
 		Certificates: certificates(v.person.Certificates, c.cfg.Now()), Signatures: c.cfg.Signatures,

@@ -59,6 +59,14 @@ for (const day of document.querySelectorAll('input[name$="-day"]')) {
 	})
 }
 
+// A page that is out of date as soon as somebody answers elsewhere.
+const live = document.querySelector('[data-live]')
+if (live) {
+	const events = new EventSource(live.dataset.live)
+	events.addEventListener('changed', () => { events.close(); location.reload() })
+	events.addEventListener('error', () => { if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 4000) })
+}
+
 // A form that only carries an answer on.
 document.querySelector('form[data-autosubmit]')?.requestSubmit()
 
