@@ -24,6 +24,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -32,6 +33,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"text/template/parse"
 )
 
 //go:embed pages partials layout.html locales assets messages
@@ -74,14 +76,15 @@ type FieldError struct {
 type Set struct {
 	words  *catalogues
 	assets *assets
-	pages  map[string]map[string]*template.Template // language → name
+	shared map[string]*template.Template            // language → partials and the layout's parts
+	pages  map[string]map[string]*template.Template // language → name → its main
 	mails  map[string]*template.Template            // language → layout of a mail
 	pool   sync.Pool
 }
 
 // New parses everything embedded.
 func New() (*Set, error) {
-	s := &Set{pages: map[string]map[string]*template.Template{}, mails: map[string]*template.Template{}}
+	s := &Set{shared: map[string]*template.Template{}, pages: map[string]map[string]*template.Template{}, mails: map[string]*template.Template{}}
 	s.pool.New = func() any { return new(bytes.Buffer) }
 	var err error
 	if s.words, err = loadCatalogues(files); err != nil {
@@ -98,9 +101,22 @@ func New() (*Set, error) {
 	return s, nil
 }
 
-// parse makes one template per page, whose t speaks one language.
+// mainOf is the name of a page's own part among the templates of a language.
+func mainOf(page string) string { return "main of " + page }
+
+// The layout's parts before and after a page's own.
+const (
+	above = "above main"
+	below = "below main"
+)
+
+// parse makes the templates of one language, whose t speaks it: the partials and the layout's two parts once, and what each page
+// defines as "main". A copy of all of them for each page would take twenty times the memory.
 func (s *Set) parse(lang string) error {
-	base, err := template.New("layout.html").Funcs(s.funcs(lang)).ParseFS(files, "layout.html", "partials/*.html")
+	all, err := template.New("layout.html").Funcs(s.funcs(lang)).ParseFS(files, "layout.html", "partials/*.html")
+	if err == nil {
+		err = splitLayout(all)
+	}
 	if err != nil {
 		return err
 	}
@@ -113,22 +129,62 @@ func (s *Set) parse(lang string) error {
 		if _, twice := s.pages[lang][name]; twice {
 			return fmt.Errorf("two pages are named %s", name)
 		}
-		page, err := base.Clone()
-		if err == nil {
-			page, err = page.ParseFS(files, file)
-		}
-		if err != nil {
+		if s.pages[lang][name], err = s.parsePage(all, lang, file, name); err != nil {
 			return fmt.Errorf("page %s: %w", name, err)
 		}
-		s.fold(page, lang)
-		s.pages[lang][name] = page
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	s.shared[lang] = all
+	s.fold(all, lang)
 	s.mails[lang], err = template.New("mail.html").Funcs(s.funcs(lang)).ParseFS(files, "messages/mail.html")
 	return err
+}
+
+// parsePage adds what a page defines to the templates of its language, and returns its main.
+func (s *Set) parsePage(all *template.Template, lang, file, name string) (*template.Template, error) {
+	page, err := template.New(name).Funcs(s.funcs(lang)).ParseFS(files, file)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range page.Templates() {
+		as := t.Name()
+		switch {
+		case t.Tree == nil || as == path.Base(file): // what stands around the definitions
+			continue
+		case as == "main":
+			as = mainOf(name)
+		case all.Lookup(as) != nil:
+			return nil, fmt.Errorf("%s is defined elsewhere too", as)
+		}
+		if _, err := all.AddParseTree(as, t.Tree); err != nil {
+			return nil, err
+		}
+	}
+	if main := all.Lookup(mainOf(name)); main != nil {
+		return main, nil
+	}
+	return nil, errors.New("it defines no main")
+}
+
+// splitLayout makes templates of what stands before and after the block "main" of the layout.
+func splitLayout(all *template.Template) error {
+	layout := all.Lookup("layout.html").Tree
+	for i, node := range layout.Root.Nodes {
+		if part, ok := node.(*parse.TemplateNode); !ok || part.Name != "main" {
+			continue
+		}
+		first, second := layout.Copy(), layout.Copy()
+		first.Root.Nodes, second.Root.Nodes = first.Root.Nodes[:i], second.Root.Nodes[i+1:]
+		if _, err := all.AddParseTree(above, first); err != nil {
+			return err
+		}
+		_, err := all.AddParseTree(below, second)
+		return err
+	}
+	return errors.New("the layout has no block main")
 }
 
 func (s *Set) funcs(lang string) template.FuncMap {
@@ -206,8 +262,10 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	buf, _ := s.pool.Get().(*bytes.Buffer)
 	defer s.pool.Put(buf)
 	buf.Reset()
-	if err := page.ExecuteTemplate(buf, "layout.html", view); err != nil {
-		return fmt.Errorf("rendering page %s: %w", p.Name, err)
+	for _, part := range []*template.Template{s.shared[lang].Lookup(above), page, s.shared[lang].Lookup(below)} {
+		if err := part.Execute(buf, view); err != nil {
+			return fmt.Errorf("rendering page %s: %w", p.Name, err)
+		}
 	}
 	headers(w.Header(), lang, p)
 	if p.Status != 0 {
