@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -133,8 +134,15 @@ func (a *App) Run(ctx context.Context, public, operations net.Listener) error {
 // jobs are what runs beside the requests.
 func (a *App) jobs() []func(context.Context) error {
 	return []func(context.Context) error{
+		giveBack,
 		a.ring.Run, a.payer.Run, a.accounts.Pay, a.provider.Run, a.provider.PayLogouts, a.watchExpiry, a.sweep, a.watchSignatures,
 	}
+}
+
+// giveBack returns to the system what starting took and serving does not need: catalogues, templates and trust lists are parsed by then.
+func giveBack(context.Context) error {
+	debug.FreeOSMemory()
+	return nil
 }
 
 // watchExpiry keeps the metric of dated things fresh.
