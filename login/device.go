@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
-	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/op"
 	"github.com/vhod-id/vhod/templates"
 )
 

@@ -51,8 +51,9 @@ func (p *Provider) PayLogouts(ctx context.Context) error {
 	slots := make(chan struct{}, logoutParallel)
 	var under sync.WaitGroup
 	defer under.Wait()
-	tick := time.NewTicker(logoutPoll)
+	tick, hourly := time.NewTicker(logoutPoll), time.NewTicker(time.Hour)
 	defer tick.Stop()
+	defer hourly.Stop()
 	for {
 		if err := p.payLogouts(ctx, slots, &under); err != nil && ctx.Err() == nil {
 			p.cfg.Log.ErrorContext(ctx, "telling services of ended sessions", "error", err)
@@ -60,6 +61,10 @@ func (p *Provider) PayLogouts(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-hourly.C:
+			if err := p.dropStale(ctx); err != nil && ctx.Err() == nil {
+				p.cfg.Log.ErrorContext(ctx, "dropping events that nobody takes", "error", err)
+			}
 		case <-p.kick:
 		case <-tick.C:
 		}

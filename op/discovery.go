@@ -81,6 +81,9 @@ func (p *Provider) prepareDiscovery() error {
 		return fmt.Errorf("writing metadata: %w", err)
 	}
 	p.oidcDoc = document{body, `"` + keys.Hash(string(body))[:22] + `"`}
+	if err := p.writeSSF(); err != nil {
+		return err
+	}
 	p.oauth = p.oidcDoc // RFC 8414 takes the members of OpenID Connect; one set of bytes serves both
 	return nil
 }

@@ -73,3 +73,6 @@ func CanonicalDN(dn string) string { return canonicalDN(dn) }
 
 // Subject is subject.
 func (p *Provider) Subject(c *Client, id account.ID) string { return p.subject(c, id) }
+
+// DropStale is dropStale.
+func (p *Provider) DropStale(ctx context.Context) error { return p.dropStale(ctx) }

@@ -62,6 +62,8 @@ type Client struct {
 	BackchannelSession     bool     // wants every session named (backchannel_logout_session_required)
 	EventsURI              string   // security events are posted there (RFC 8935)
 	Events                 []string // those that it hears of; all when empty
+	EventsPoll             bool     // it takes them itself (RFC 8936), instead of EventsURI
+	EventsStatus           string   // StreamEnabled, StreamPaused or StreamDisabled
 	FrontchannelLogoutURI  string   // loaded in a frame when a session ends (OpenID Connect Front-Channel Logout 1.0 §2)
 	AuthAlg                string   // the one algorithm of its assertions; empty: any that its profile allows
 	UserInfoAlg            string   // userinfo is a JWT signed so; JSON when empty

@@ -32,6 +32,11 @@ func (p *Provider) mux() http.Handler {
 		{"/introspect", "POST", false, true, p.back(p.introspect)},
 		{"/revoke", "POST", true, true, p.back(p.revoke)},
 		{"/end_session", "GET POST", false, true, p.endSession},
+		{"/.well-known/ssf-configuration", "GET", true, true, p.ssfDocument},
+		{"/ssf/stream", "GET POST PUT PATCH DELETE", false, true, p.answering(p.serveStream)},
+		{"/ssf/status", "GET POST", false, true, p.answering(p.serveStatus)},
+		{"/ssf/verify", "POST", false, true, p.answering(p.serveVerify)},
+		{"/ssf/poll", "POST", false, true, p.answering(p.pollEvents)},
 		{"/register", "POST", false, registers, p.answering(p.register)},
 		{"/register/{id}", "GET PUT DELETE", false, registers, p.answering(p.manage)},
 	} {

@@ -49,6 +49,7 @@ type Provider struct {
 	proofs  *dpopVerifier
 	routes  http.Handler
 	oidcDoc document // OpenID Connect Discovery
+	ssfDoc  document // OpenID Shared Signals Framework
 	oauth   document // RFC 8414
 	later   chan func(context.Context)
 	kick    chan struct{} // something is owed to a service

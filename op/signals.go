@@ -31,6 +31,7 @@ var signalTypes = map[string]string{
 	SignalDisabled:   "https://schemas.openid.net/secevent/risc/event-type/account-disabled",
 	SignalEnabled:    "https://schemas.openid.net/secevent/risc/event-type/account-enabled",
 	SignalConsent:    "urn:vhod:event:consent-withdrawn",
+	signalVerified:   "https://schemas.openid.net/secevent/ssf/event-type/verification",
 }
 
 const (
@@ -54,7 +55,10 @@ type signalTo struct {
 
 // hears reports whether a client wants to know of an event.
 func (c *Client) hears(name string) bool {
-	return c.EventsURI != "" && (len(c.Events) == 0 || slices.Contains(c.Events, name))
+	if !c.hasStream() || c.EventsStatus == StreamDisabled {
+		return false
+	}
+	return name == signalVerified || len(c.Events) == 0 || slices.Contains(c.Events, name)
 }
 
 // checkSignals says what is wrong with a registration for events.
@@ -63,12 +67,15 @@ func (c *Client) checkSignals(wrong func(format string, args ...any)) {
 		wrong("events_uri: %w", err)
 	}
 	for _, name := range c.Events {
-		if signalTypes[name] == "" {
+		if signalTypes[name] == "" || name == signalVerified {
 			wrong("events: %s is none of those there are", name)
 		}
 	}
-	if len(c.Events) > 0 && c.EventsURI == "" {
-		wrong("events: an events_uri is needed")
+	if len(c.Events) > 0 && !c.hasStream() {
+		wrong("events: an events_uri, or events_poll, is needed")
+	}
+	if c.EventsURI != "" && c.EventsPoll {
+		wrong("events_poll: events are posted to events_uri, or taken; not both")
 	}
 }
 
@@ -124,7 +131,7 @@ func (p *Provider) spreadSignal(ctx context.Context, task account.Task) error {
 		if client == nil || !client.hears(name) {
 			continue
 		}
-		one, err := p.owedSignal(task.Account, signalTo{ClientID: id, Name: name, Event: event})
+		one, err := p.owedSignal(client, task.Account, signalTo{ClientID: id, Name: name, Event: event})
 		if err != nil {
 			return err
 		}
@@ -140,7 +147,7 @@ func (p *Provider) sessionSignals(ctx context.Context, id account.ID, ended acco
 		if client == nil || !client.hears(SignalSession) || len(owed) == logoutMost {
 			continue
 		}
-		one, err := p.owedSignal(id, signalTo{ClientID: v.ClientID, SessionID: v.SessionID, Name: SignalSession, Event: map[string]any{"event_timestamp": ended.At.Unix()}})
+		one, err := p.owedSignal(client, id, signalTo{ClientID: v.ClientID, SessionID: v.SessionID, Name: SignalSession, Event: map[string]any{"event_timestamp": ended.At.Unix()}})
 		if err != nil {
 			return nil, err
 		}
@@ -149,12 +156,17 @@ func (p *Provider) sessionSignals(ctx context.Context, id account.ID, ended acco
 	return owed, nil
 }
 
-func (p *Provider) owedSignal(id account.ID, to signalTo) (account.Task, error) {
+// owedSignal is an event that waits to be posted to a client, or to be taken by it.
+func (p *Provider) owedSignal(client *Client, id account.ID, to signalTo) (account.Task, error) {
 	payload, err := json.Marshal(to)
 	if err != nil {
 		return account.Task{}, fmt.Errorf("writing what is owed: %w", err)
 	}
-	return account.Task{ID: keys.RandomID(), Kind: owedSignal, Account: id, DueAt: p.now(), Payload: payload}, nil
+	kind := owedSignal
+	if client.EventsPoll {
+		kind = polledKind(client.ID)
+	}
+	return account.Task{ID: keys.RandomID(), Kind: kind, Account: id, DueAt: p.now(), Payload: payload}, nil
 }
 
 // replaceTask owes other tasks instead of one. A crash on the way does it twice, which is no harm.
@@ -176,8 +188,14 @@ func (p *Provider) paySignal(ctx context.Context, task account.Task) error {
 		return errors.Join(fmt.Errorf("reading what is owed: %w", err), p.cfg.Outbox.Pay(ctx, task.ID))
 	}
 	client, err := p.Client(ctx, to.ClientID)
-	if err != nil || !client.hears(to.Name) {
+	if err != nil || !client.hears(to.Name) || client.EventsURI == "" {
 		return p.cfg.Outbox.Pay(ctx, task.ID)
+	}
+	if client.EventsStatus == StreamPaused {
+		if p.now().Sub(task.DueAt) > pollLife {
+			return p.cfg.Outbox.Pay(ctx, task.ID)
+		}
+		return nil // the lease ends in a minute, and it is looked at again
 	}
 	status, err := p.sendSignal(ctx, client, task, to)
 	if err == nil && status/100 == 2 {
@@ -193,20 +211,28 @@ func (p *Provider) paySignal(ctx context.Context, task account.Task) error {
 }
 
 func (p *Provider) sendSignal(ctx context.Context, client *Client, task account.Task, to signalTo) (status int, err error) {
-	person := map[string]any{"format": "iss_sub", "iss": p.cfg.Issuer, "sub": p.subject(client, task.Account)}
-	subject := person // RFC 9493 §3.2.3
-	if to.SessionID != "" {
-		subject = map[string]any{"format": "complex", "user": person, "session": map[string]any{"format": "opaque", "id": to.SessionID}}
-	}
-	// RFC 8417 §2.2. There is neither sub nor exp in it, so that no such token passes for an ID token (§4.5, §4.6).
-	token, err := p.sign(ctx, client.idTokenAlg(), typeSignal, map[string]any{
-		"iss": p.cfg.Issuer, "aud": client.ID, "iat": p.now().Unix(), "jti": task.ID, "sub_id": subject,
-		"events": map[string]any{signalTypes[to.Name]: to.Event},
-	})
+	token, err := p.securityEvent(ctx, client, task.Account, task.ID, to)
 	if err != nil {
 		return 0, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, logoutTimeout)
 	defer cancel()
 	return p.fetch.send(ctx, client.EventsURI, []byte(token), http.Header{"Content-Type": {signalMedia}, "Accept": {"application/json"}}, logoutAnswer)
+}
+
+// securityEvent is one security event token (RFC 8417 §2.2). There is neither sub nor exp in it, so that no such token passes
+// for an ID token (§4.5, §4.6).
+func (p *Provider) securityEvent(ctx context.Context, client *Client, id account.ID, name string, to signalTo) (string, error) {
+	person := map[string]any{"format": "iss_sub", "iss": p.cfg.Issuer, "sub": p.subject(client, id)}
+	subject := person // RFC 9493 §3.2.3
+	switch {
+	case to.Name == signalVerified: // it is about the stream (OpenID Shared Signals Framework 1.0 §8.1.4.1)
+		subject = map[string]any{"format": "opaque", "id": p.streamID(client)}
+	case to.SessionID != "":
+		subject = map[string]any{"format": "complex", "user": person, "session": map[string]any{"format": "opaque", "id": to.SessionID}}
+	}
+	return p.sign(ctx, client.idTokenAlg(), typeSignal, map[string]any{
+		"iss": p.cfg.Issuer, "aud": client.ID, "iat": p.now().Unix(), "jti": name, "sub_id": subject,
+		"events": map[string]any{signalTypes[to.Name]: to.Event},
+	})
 }

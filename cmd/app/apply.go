@@ -73,6 +73,7 @@ type ClientSettings struct {
 	NotifyURI              string                       `yaml:"backchannel_client_notification_endpoint"`
 	BackchannelLogoutURI   string                       `yaml:"backchannel_logout_uri"`
 	EventsURI              string                       `yaml:"events_uri"`
+	EventsPoll             bool                         `yaml:"events_poll"`
 	Events                 []string                     `yaml:"events"`
 	FrontchannelLogoutURI  string                       `yaml:"frontchannel_logout_uri"`
 	BackchannelSession     bool                         `yaml:"backchannel_logout_session_required"`
@@ -102,7 +103,7 @@ func (s ClientSettings) client(now time.Time) (op.Client, error) {
 		UserInfoAlg: s.UserInfoAlg, ResponseAlg: s.ResponseAlg, IntrospectionAlg: s.IntrospectionAlg, RequestAlg: s.RequestAlg, RequireSigned: s.RequireSigned,
 		SectorIdentifier: s.SectorIdentifier, RequirePAR: s.RequirePAR, RequireDPoP: s.RequireDPoP,
 		Certificate:      op.CertificateSubject{DN: s.CertificateDN, DNS: s.CertificateDNS, URI: s.CertificateURI, IP: s.CertificateIP, Email: s.CertificateEmail},
-		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, EventsURI: s.EventsURI, Events: s.Events, CreatedAt: now, UpdatedAt: now,
+		CertificateBound: s.CertificateBound, TrustedConsent: s.TrustedConsent, NotifyURI: s.NotifyURI, BackchannelLogoutURI: s.BackchannelLogoutURI, BackchannelSession: s.BackchannelSession, FrontchannelLogoutURI: s.FrontchannelLogoutURI, EventsURI: s.EventsURI, EventsPoll: s.EventsPoll, Events: s.Events, CreatedAt: now, UpdatedAt: now,
 	}
 	c.Isolated, c.Pseudonymous = s.Isolated, s.Pseudonymous
 	for id, name := range s.Customers {
