@@ -117,15 +117,13 @@ type Registration struct {
 	InitiateLoginURI string
 	SoftwareID       string
 	SoftwareVersion  string
-	RequireAuthTime  bool // said for the record: every ID token has auth_time
+	Statement        string // the software statement, as it came (RFC 7591 §3.2.1)
+	RequireAuthTime  bool   // said for the record: every ID token has auth_time
 }
 
 // fill puts metadata into a client, with the defaults of RFC 7591 §2 and OpenID Connect Registration §2. What we do not do is an error
 // that names the member, and is not quietly replaced.
 func (p *Provider) fill(ctx context.Context, c *Client, m clientMetadata, scopes []string) error {
-	if m.SoftwareStatement != "" {
-		return diagnosed("unapproved_software_statement", "register.statement", "software statements are not accepted here: send the metadata themselves")
-	}
 	if err := m.checkMembers(); err != nil {
 		return err
 	}
@@ -160,7 +158,7 @@ func (p *Provider) fill(ctx context.Context, c *Client, m clientMetadata, scopes
 	}
 	r := c.Registration
 	r.Contacts, r.SectorURI, r.InitiateLoginURI = m.Contacts, m.SectorURI, m.InitiateLoginURI
-	r.SoftwareID, r.SoftwareVersion, r.RequireAuthTime = m.SoftwareID, m.SoftwareVersion, m.RequireAuthTime
+	r.SoftwareID, r.SoftwareVersion, r.Statement, r.RequireAuthTime = m.SoftwareID, m.SoftwareVersion, m.SoftwareStatement, m.RequireAuthTime
 	return p.fillSector(ctx, c, m)
 }
 
@@ -248,7 +246,7 @@ func metadataOf(c *Client) clientMetadata {
 		UserInfoEncEnc: c.UserInfoEncryption.Enc, ResponseAlg: c.ResponseAlg,
 		IntrospectionAlg: c.IntrospectionAlg, RequestAlg: c.RequestAlg, RequireSigned: c.RequireSigned, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,
 		DefaultACR: c.DefaultACR, InitiateLoginURI: c.Registration.InitiateLoginURI, Scope: strings.Join(c.Scopes, " "), SoftwareID: c.Registration.SoftwareID,
-		SoftwareVersion: c.Registration.SoftwareVersion, RequirePAR: c.RequirePAR, RequireDPoP: c.RequireDPoP, BackchannelLogoutURI: c.BackchannelLogoutURI,
+		SoftwareVersion: c.Registration.SoftwareVersion, SoftwareStatement: c.Registration.Statement, RequirePAR: c.RequirePAR, RequireDPoP: c.RequireDPoP, BackchannelLogoutURI: c.BackchannelLogoutURI,
 		BackchannelSession: c.BackchannelSession, FrontchannelLogoutURI: c.FrontchannelLogoutURI,
 		FrontchannelSession: c.FrontchannelLogoutURI != "", CertificateDN: c.Certificate.DN, CertificateDNS: c.Certificate.DNS, CertificateURI: c.Certificate.URI,
 		CertificateIP: c.Certificate.IP, CertificateEmail: c.Certificate.Email, CertificateBound: c.CertificateBound,

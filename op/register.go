@@ -53,7 +53,7 @@ func (p *Provider) register(w http.ResponseWriter, r *http.Request) error {
 	if n > registrationsMost {
 		return &wireError{status: http.StatusTooManyRequests, code: "temporarily_unavailable", description: "[register.busy] too many registrations by this initial access token: try again later"}
 	}
-	m, err := registrationBody(w, r)
+	m, err := p.registrationBody(w, r)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (p *Provider) manage(w http.ResponseWriter, r *http.Request) error {
 
 // changeRegistration replaces all metadata (RFC 7592 §2.2) and the token that may do so next.
 func (p *Provider) changeRegistration(w http.ResponseWriter, r *http.Request, c *Client) error {
-	m, err := registrationBody(w, r)
+	m, err := p.registrationBody(w, r)
 	if err != nil {
 		return err
 	}
@@ -152,8 +152,8 @@ func (p *Provider) answerRegistration(w http.ResponseWriter, status int, c *Clie
 	answerJSON(w, status, answer)
 }
 
-// registrationBody reads a JSON body of metadata.
-func registrationBody(w http.ResponseWriter, r *http.Request) (clientMetadata, error) {
+// registrationBody reads a JSON body of metadata, with what its software statement says.
+func (p *Provider) registrationBody(w http.ResponseWriter, r *http.Request) (clientMetadata, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || kind != "application/json" {
 		return clientMetadata{}, diagnosed("invalid_client_metadata", "register.body", "the body must be application/json (RFC 7591 §3.1)")
@@ -161,6 +161,9 @@ func registrationBody(w http.ResponseWriter, r *http.Request) (clientMetadata, e
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRegistration))
 	if err != nil {
 		return clientMetadata{}, &wireError{status: http.StatusRequestEntityTooLarge, code: "invalid_client_metadata", description: "[register.body] the body is too large"}
+	}
+	if body, err = p.stated(body); err != nil {
+		return clientMetadata{}, err
 	}
 	return readMetadata(body)
 }

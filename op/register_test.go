@@ -158,7 +158,7 @@ func TestARegistrationIsRefusedByTheNameOfItsFault(t *testing.T) {
 		"two hosts":         {good(map[string]any{"redirect_uris": []string{"https://a.example/cb", "https://b.example/cb"}}), "invalid_client_metadata", "sector_identifier_uri"},
 		"absent sector":     {good(map[string]any{"sector_identifier_uri": sector.URL + "/sector"}), "invalid_client_metadata", "sector_identifier_uri"},
 		"private sector":    {good(map[string]any{"sector_identifier_uri": "https://10.0.0.1/sector"}), "invalid_client_metadata", "not a public one"},
-		"statement":         {good(map[string]any{"software_statement": "a.b.c"}), "unapproved_software_statement", "statement"},
+		"statement":         {good(map[string]any{"software_statement": "a.b.c"}), "invalid_software_statement", "statement"},
 		"not a list":        {map[string]any{"redirect_uris": "https://rp.example/cb"}, "invalid_client_metadata", "JSON object"},
 		"long name":         {good(map[string]any{"client_name": strings.Repeat("x", 600)}), "invalid_client_metadata", "longer"},
 	} {

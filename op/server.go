@@ -31,8 +31,10 @@ type Config struct {
 	Outbound Outbound                           // where the provider may go on a client's word
 	// Registration are the tokens by which clients register; without any there is no registration.
 	Registration []InitialToken
-	Now          func() time.Time
-	Log          *slog.Logger
+	// SoftwareIssuers sign software statements that are believed; none: each is refused.
+	SoftwareIssuers []SoftwareIssuer
+	Now             func() time.Time
+	Log             *slog.Logger
 }
 
 // Provider is the OpenID provider.

@@ -34,24 +34,25 @@ type Config struct {
 	Ephemera   string `yaml:"ephemera"`    // sqlite:///path or redis://…; a file in Data when empty
 	MasterKeys string `yaml:"master_keys"` // file of the sealing keyring; Data/master.keys, made at first start, when empty
 
-	TLS            TLS                 `yaml:"tls"`
-	MTLS           MTLS                `yaml:"mtls"`
-	Trust          []string            `yaml:"trust"`           // PEM files of further authorities for the certificates of registries, banks and gateways
-	TrustedProxies []netip.Prefix      `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
-	Registries     map[string]Endpoint `yaml:"registries"`      // passport, snils, inn
-	SMS            []Endpoint          `yaml:"sms"`             // gateways, the first preferred
-	SMSLimits      SMSLimits           `yaml:"sms_limits"`
-	Mail           []Mail              `yaml:"mail"` // SMTP servers, the first preferred
-	Banks          []Bank              `yaml:"banks"`
-	Signatures     Signatures          `yaml:"signatures"` // whose electronic signatures are believed
-	Agreements     map[string]string   `yaml:"agreements"` // document → version to be accepted
-	Passwords      Passwords           `yaml:"passwords"`
-	Guessing       Guessing            `yaml:"guessing"`
-	Keys           Rotation            `yaml:"keys"`
-	Outbound       Outbound            `yaml:"outbound"`
-	Registration   []InitialToken      `yaml:"registration"` // tokens by which clients register; none: no registration
-	Traces         Traces              `yaml:"traces"`
-	Log            Log                 `yaml:"log"`
+	TLS             TLS                 `yaml:"tls"`
+	MTLS            MTLS                `yaml:"mtls"`
+	Trust           []string            `yaml:"trust"`           // PEM files of further authorities for the certificates of registries, banks and gateways
+	TrustedProxies  []netip.Prefix      `yaml:"trusted_proxies"` // whose X-Forwarded-For is believed
+	Registries      map[string]Endpoint `yaml:"registries"`      // passport, snils, inn
+	SMS             []Endpoint          `yaml:"sms"`             // gateways, the first preferred
+	SMSLimits       SMSLimits           `yaml:"sms_limits"`
+	Mail            []Mail              `yaml:"mail"` // SMTP servers, the first preferred
+	Banks           []Bank              `yaml:"banks"`
+	Signatures      Signatures          `yaml:"signatures"` // whose electronic signatures are believed
+	Agreements      map[string]string   `yaml:"agreements"` // document → version to be accepted
+	Passwords       Passwords           `yaml:"passwords"`
+	Guessing        Guessing            `yaml:"guessing"`
+	Keys            Rotation            `yaml:"keys"`
+	Outbound        Outbound            `yaml:"outbound"`
+	Registration    []InitialToken      `yaml:"registration"`     // tokens by which clients register; none: no registration
+	SoftwareIssuers []SoftwareIssuer    `yaml:"software_issuers"` // whose software statements are believed; none: each is refused
+	Traces          Traces              `yaml:"traces"`
+	Log             Log                 `yaml:"log"`
 
 	// What only code sets: the stand's clock and its outbound rules.
 	Now       func() time.Time `yaml:"-"`
@@ -190,6 +191,12 @@ type InitialToken struct {
 	TokenFile string      `yaml:"token_file"`
 	Profile   string      `yaml:"profile"` // of the clients; oidc when empty
 	Scopes    []string    `yaml:"scopes"`  // that they may ask for; openid profile email phone level offline_access when empty
+}
+
+// SoftwareIssuer signs software statements (RFC 7591 §2.3), which win over what a registering client says itself.
+type SoftwareIssuer struct {
+	Issuer   string `yaml:"issuer"`
+	JWKSFile string `yaml:"jwks_file"`
 }
 
 // Traces sends OpenTelemetry spans when Endpoint is set.

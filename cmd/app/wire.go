@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -129,9 +130,13 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	issuers, err := a.softwareIssuers()
+	if err != nil {
+		return err
+	}
 	a.provider, err = op.New(ctx, op.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
-		Outbound: op.Outbound{Allow: a.cfg.Outbound.Allow, Roots: a.roots()}, Registration: a.initialTokens(),
+		Outbound: op.Outbound{Allow: a.cfg.Outbound.Allow, Roots: a.roots()}, Registration: a.initialTokens(), SoftwareIssuers: issuers,
 		Outbox: a.records, MTLS: mutual, Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
 		Now: a.cfg.Now, Log: a.log,
 	})
@@ -164,6 +169,18 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 		a.handler = a.eitherOrigin(a.handler, a.mutualHandler())
 	}
 	return nil
+}
+
+// softwareIssuers reads the keys of those whose software statements are believed.
+func (a *App) softwareIssuers() (issuers []op.SoftwareIssuer, err error) {
+	for i, s := range a.cfg.SoftwareIssuers {
+		jwks, err := os.ReadFile(s.JWKSFile)
+		if err != nil || s.Issuer == "" {
+			return nil, errors.Join(fmt.Errorf("software_issuers[%d]: issuer and a readable jwks_file are needed", i), err)
+		}
+		issuers = append(issuers, op.SoftwareIssuer{Issuer: s.Issuer, JWKS: jwks})
+	}
+	return issuers, nil
 }
 
 // initialTokens are those by which clients register.
