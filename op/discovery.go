@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"strconv"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
@@ -161,6 +162,7 @@ func serveBytes(w http.ResponseWriter, r *http.Request, body []byte, etag string
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
+	h.Set("Content-Length", strconv.Itoa(len(body))) // else a body beyond a buffer goes out in chunks
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body)
 	}

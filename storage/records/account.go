@@ -16,11 +16,32 @@ import (
 // accountColumns are those from which an account is read: row.account.
 const accountColumns = `a.id, a.version, a.sealed`
 
-// sealedAccount is what accounts.sealed holds: the person, and the head of the journal. The head is
-// sealed, so that who can write to the database alone can neither shorten nor rewrite a journal.
-type sealedAccount struct {
-	Head   journalHead     `json:"head"`
-	Person json.RawMessage `json:"person"`
+// What accounts.sealed holds is {"head":…,"person":…}: the head of the journal, and the person. The head is
+// sealed, so that who can write to the database alone can neither shorten nor rewrite a journal. Both parts are put
+// together and taken apart as text, because a person is long: each part is read and written once. The
+// head is a number and a word of base64url, so the seam is where it ends.
+const (
+	headOpens   = `{"head":`
+	personOpens = `,"person":`
+	bothEnd     = `}`
+)
+
+func joinAccount(head journalHead, person []byte) ([]byte, error) {
+	text, err := json.Marshal(head)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat([]byte(headOpens), text, []byte(personOpens), person, []byte(bothEnd)), nil
+}
+
+func splitAccount(plain []byte) (head journalHead, person []byte, err error) {
+	rest, ok := bytes.CutPrefix(plain, []byte(headOpens))
+	text, rest, found := bytes.Cut(rest, []byte(personOpens))
+	person, ends := bytes.CutSuffix(rest, []byte(bothEnd))
+	if !ok || !found || !ends {
+		return head, nil, errors.New("neither head nor person")
+	}
+	return head, person, json.Unmarshal(text, &head)
 }
 
 // accountRow is a row of accounts on its way in or out.
@@ -33,20 +54,20 @@ type accountRow struct {
 func (r *accountRow) into() []any { return []any{&r.id, &r.version, &r.sealed} }
 
 func (s *Store) openAccount(r accountRow) (*account.Account, journalHead, error) {
-	var in sealedAccount
 	plain, err := s.sealer.Open(accountPlace(r.id), r.sealed)
 	if err != nil {
-		return nil, in.Head, fmt.Errorf("account %s: %w", r.id, err)
+		return nil, journalHead{}, fmt.Errorf("account %s: %w", r.id, err)
 	}
-	if err := json.Unmarshal(plain, &in); err != nil {
-		return nil, in.Head, fmt.Errorf("account %s does not decode", r.id) // the error may quote it
-	}
-	a, err := account.Decode(in.Person)
+	head, person, err := splitAccount(plain)
 	if err != nil {
-		return nil, in.Head, fmt.Errorf("account %s does not decode", r.id)
+		return nil, head, fmt.Errorf("account %s does not decode", r.id) // the error may quote it
+	}
+	a, err := account.Decode(person)
+	if err != nil {
+		return nil, head, fmt.Errorf("account %s does not decode", r.id)
 	}
 	a.ID, a.Version = r.id, r.version
-	return a, in.Head, nil
+	return a, head, nil
 }
 
 func (s *Store) sealAccount(a *account.Account, head journalHead) ([]byte, error) {
@@ -54,7 +75,7 @@ func (s *Store) sealAccount(a *account.Account, head journalHead) ([]byte, error
 	if err != nil {
 		return nil, fmt.Errorf("encoding account %s: %w", a.ID, err)
 	}
-	plain, err := json.Marshal(sealedAccount{Head: head, Person: person})
+	plain, err := joinAccount(head, person)
 	if err != nil {
 		return nil, fmt.Errorf("encoding account %s: %w", a.ID, err)
 	}

@@ -48,8 +48,6 @@ CREATE TABLE families (
 
 CREATE INDEX families_by_account ON families (account_id, client_id);
 
-CREATE INDEX families_by_session ON families (session_id);
-
 CREATE INDEX families_by_sweep ON families (sweep_on);
 
 CREATE TABLE identifiers (
