@@ -121,6 +121,13 @@ func (p *Provider) waiting(ctx context.Context, client *Client, most int, patien
 	ctx, cancel := context.WithTimeout(ctx, pollPatience)
 	defer cancel()
 	answer := polled{Sets: map[string]string{}}
+	if patient { // one request of a client waits on a node; what more there are is answered at once
+		if _, busy := p.polling.LoadOrStore(client.ID, true); busy {
+			patient = false
+		} else {
+			defer p.polling.Delete(client.ID)
+		}
+	}
 	for {
 		tasks, err := p.cfg.Outbox.Lease(ctx, []account.TaskKind{polledKind(client.ID)}, p.now(), pollLease, most)
 		if err != nil {
@@ -147,6 +154,21 @@ func (p *Provider) waiting(ctx context.Context, client *Client, most int, patien
 		case <-ctx.Done():
 			return answer, nil
 		case <-time.After(pollEvery):
+		}
+	}
+}
+
+// forgetWaiting forgets all that waits for a client.
+func (p *Provider) forgetWaiting(ctx context.Context, clientID string) error {
+	for {
+		tasks, err := p.cfg.Outbox.Lease(ctx, []account.TaskKind{polledKind(clientID)}, p.now().Add(pollLease), 0, pollMost) // those that were given out, too
+		if err != nil || len(tasks) == 0 {
+			return err
+		}
+		for _, task := range tasks {
+			if err := p.cfg.Outbox.Pay(ctx, task.ID); err != nil {
+				return fmt.Errorf("forgetting an event: %w", err)
+			}
 		}
 	}
 }
@@ -186,7 +208,10 @@ func (p *Provider) streamClient(w http.ResponseWriter, r *http.Request, scope st
 	if err := p.proofAtResource(w, r, scheme, token, t); err != nil {
 		return nil, err
 	}
-	client := p.clients.client(r.Context(), t.ClientID)
+	client, err := p.cfg.Clients.Client(r.Context(), t.ClientID) // not from memory: what is changed here is the newest
+	if err != nil && !errors.Is(err, account.ErrNotFound) {
+		return nil, fmt.Errorf("finding a client: %w", err)
+	}
 	if client == nil {
 		return nil, bearerFault(http.StatusUnauthorized, scheme, "invalid_token", "[token.invalid] the client of the access token is gone")
 	}

@@ -110,6 +110,9 @@ func (p *Provider) deleteRegistration(w http.ResponseWriter, r *http.Request, c 
 	if err := p.clients.load(r.Context()); err != nil {
 		return fmt.Errorf("loading clients: %w", err)
 	}
+	if err := p.forgetWaiting(r.Context(), c.ID); err != nil {
+		return err
+	}
 	p.cfg.Log.InfoContext(r.Context(), "a client deleted itself", "client", c.ID)
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusNoContent)

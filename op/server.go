@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
@@ -55,6 +56,7 @@ type Provider struct {
 	oauth   document // RFC 8414
 	later   chan func(context.Context)
 	kick    chan struct{} // something is owed to a service
+	polling sync.Map      // clients of which a request waits for events
 }
 
 // New checks the configuration, loads the clients and prepares what is served as finished bytes.

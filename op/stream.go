@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vhod-id/vhod/keys"
 )
@@ -23,7 +24,10 @@ const (
 	StreamDisabled = "disabled" // they are dropped
 )
 
-const signalVerified = "verification"
+const (
+	signalVerified = "verification"
+	verifyEvery    = time.Minute // between verifications of one stream (min_verification_interval)
+)
 
 // stream is a stream's configuration on the wire (§8.1.1). There is one for each client.
 type stream struct {
@@ -34,11 +38,13 @@ type stream struct {
 	Requested []string  `json:"events_requested,omitempty"`
 	Delivered []string  `json:"events_delivered,omitempty"`
 	Delivery  *delivery `json:"delivery,omitempty"`
+	Interval  int64     `json:"min_verification_interval,omitempty"` // in seconds
 }
 
 type delivery struct {
-	Method   string `json:"method"`
-	Endpoint string `json:"endpoint_url,omitempty"`
+	Method        string `json:"method"`
+	Endpoint      string `json:"endpoint_url,omitempty"`
+	Authorization string `json:"authorization_header,omitempty"` // asked for alone, and refused
 }
 
 // streamID is the name of a client's stream.
@@ -50,7 +56,7 @@ func (p *Provider) streamID(client *Client) string {
 func (c *Client) hasStream() bool { return c.EventsURI != "" || c.EventsPoll }
 
 func (p *Provider) describe(client *Client) stream {
-	s := stream{ID: p.streamID(client), Issuer: p.cfg.Issuer, Audience: client.ID, Supported: eventTypes(nil)}
+	s := stream{ID: p.streamID(client), Issuer: p.cfg.Issuer, Audience: client.ID, Supported: eventTypes(nil), Interval: int64(verifyEvery.Seconds())}
 	s.Requested = eventTypes(client.Events)
 	s.Delivered = s.Requested
 	s.Delivery = &delivery{Method: deliveryPush, Endpoint: client.EventsURI}
@@ -145,6 +151,9 @@ func (p *Provider) deleteStream(w http.ResponseWriter, r *http.Request, client *
 	if err := p.putStream(r, &changed); err != nil {
 		return err
 	}
+	if err := p.forgetWaiting(r.Context(), client.ID); err != nil {
+		return err
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -179,6 +188,11 @@ func (p *Provider) changeStream(w http.ResponseWriter, r *http.Request, client *
 	if err := p.putStream(r, &changed); err != nil {
 		return err
 	}
+	if client.EventsPoll && !changed.EventsPoll { // nobody takes them any more
+		if err := p.forgetWaiting(r.Context(), client.ID); err != nil {
+			return err
+		}
+	}
 	status := http.StatusOK
 	if r.Method == http.MethodPost {
 		status = http.StatusCreated
@@ -191,7 +205,11 @@ func (p *Provider) changeStream(w http.ResponseWriter, r *http.Request, client *
 func deliver(c *Client, ask *delivery) error {
 	c.EventsURI, c.EventsPoll = "", true
 	switch {
-	case ask == nil || ask.Method == deliveryPoll:
+	case ask == nil:
+		return nil
+	case ask.Authorization != "":
+		return diagnosed("invalid_request", "stream.delivery", "delivery.authorization_header is not offered: a receiver knows us by the signature")
+	case ask.Method == deliveryPoll:
 		return nil
 	case ask.Method != deliveryPush:
 		return diagnosed("invalid_request", "stream.delivery", "delivery.method is %s or %s", deliveryPush, deliveryPoll)
@@ -254,6 +272,11 @@ func (p *Provider) serveStatus(w http.ResponseWriter, r *http.Request) error {
 		if err := p.putStream(r, &changed); err != nil {
 			return err
 		}
+		if ask.Status == StreamDisabled { // it holds nothing (§8.1.2)
+			if err := p.forgetWaiting(r.Context(), client.ID); err != nil {
+				return err
+			}
+		}
 	}
 	answer := streamStatus{ID: ask.ID, Status: changed.EventsStatus}
 	if answer.Status == StreamEnabled {
@@ -282,6 +305,13 @@ func (p *Provider) serveVerify(w http.ResponseWriter, r *http.Request) error {
 	}
 	if len(ask.State) > maxState {
 		return diagnosed("invalid_request", "stream.body", "state is longer than 2048 bytes")
+	}
+	first, err := p.cfg.Ephemera.Once(r.Context(), "stream-verify/"+client.ID, verifyEvery)
+	if err != nil {
+		return fmt.Errorf("counting verifications of a stream: %w", err)
+	}
+	if !first {
+		return &wireError{status: http.StatusTooManyRequests, code: "temporarily_unavailable", description: "[stream.busy] a stream is verified once a minute (min_verification_interval)"}
 	}
 	event := map[string]any{}
 	if ask.State != "" {

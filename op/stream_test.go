@@ -187,6 +187,9 @@ func TestServiceManagesItsStream(t *testing.T) {
 	if status != http.StatusNoContent {
 		t.Fatalf("verification: %d %v", status, verified)
 	}
+	if status, _ := h.call(http.MethodPost, "/ssf/verify", map[string]any{"stream_id": id}, h.token); status != http.StatusTooManyRequests {
+		t.Errorf("a verification at once after another: %d", status)
+	}
 	for name, token := range h.spread(1) {
 		claims := payload(t, token)
 		events, _ := claims["events"].(map[string]any)
@@ -274,6 +277,83 @@ func TestEventsThatNobodyTakesAreDroppedAfterAWeek(t *testing.T) {
 	if again := h.pull(map[string]any{}); len(again) != 0 {
 		t.Errorf("%d events of last week wait", len(again))
 	}
+}
+
+func TestWhatNobodyMayTakeAnyMoreIsForgotten(t *testing.T) {
+	for what, row := range map[string]struct {
+		method, path string
+		body         any
+	}{
+		"disabled": {http.MethodPost, "/ssf/status", map[string]any{"stream_id": "", "status": "disabled"}},
+		"pushed":   {http.MethodPatch, "/ssf/stream", map[string]any{"stream_id": "", "delivery": map[string]string{"method": "urn:ietf:rfc:8935", "endpoint_url": "https://rp.example/events"}}},
+		"deleted":  {http.MethodDelete, "/ssf/stream?stream_id=", nil},
+	} {
+		h := newPuller(t, func(c *op.Client) { c.EventsPoll, c.Events = true, []string{op.SignalConsent} })
+		must(t, h.accounts.WithdrawGrant(t.Context(), h.person.ID, "web", account.Origin{}))
+		h.spread(1)
+		id := h.streamID()
+		if body, is := row.body.(map[string]any); is {
+			body["stream_id"] = id
+		} else {
+			row.path += id
+		}
+		if status, answer := h.call(row.method, row.path, row.body, h.token); status/100 != 2 {
+			t.Fatalf("%s: %d %v", what, status, answer)
+		}
+		web, err := h.records.Client(t.Context(), "web")
+		must(t, err)
+		web.EventsPoll, web.EventsURI, web.EventsStatus = true, "", op.StreamEnabled
+		h.put(*web)
+		h.clock.Advance(2 * time.Minute)
+		if again := h.pull(map[string]any{}); len(again) != 0 {
+			t.Errorf("%s, and then polled: %d events wait", what, len(again))
+		}
+	}
+}
+
+func TestAStreamIsNotGivenASecretToKeep(t *testing.T) {
+	h := newPuller(t, func(*op.Client) {})
+	status, answer := h.call(http.MethodPost, "/ssf/stream", map[string]any{"delivery": map[string]string{
+		"method": "urn:ietf:rfc:8935", "endpoint_url": "https://rp.example/events", "authorization_header": "Bearer x"}}, h.token)
+	if status != http.StatusBadRequest || !strings.HasPrefix(str(answer["error_description"]), "[stream.delivery]") {
+		t.Errorf("%d %v", status, answer)
+	}
+}
+
+func TestOneRequestOfAServiceWaitsAndOthersAreAnsweredAtOnce(t *testing.T) {
+	h := newPuller(t, func(c *op.Client) { c.EventsPoll, c.Events = true, []string{op.SignalConsent} })
+	done := make(chan map[string]any)
+	go func() {
+		_, answer := h.call(http.MethodPost, "/ssf/poll", map[string]any{}, h.token)
+		done <- answer
+	}()
+	time.Sleep(200 * time.Millisecond)
+	before := time.Now()
+	if status, answer := h.call(http.MethodPost, "/ssf/poll", map[string]any{}, h.token); status != http.StatusOK || time.Since(before) > 5*time.Second {
+		t.Errorf("a second one: %d %v after %s", status, answer, time.Since(before))
+	}
+	must(t, h.accounts.WithdrawGrant(t.Context(), h.person.ID, "web", account.Origin{}))
+	h.provider.KickLogouts()
+	if sets, _ := (<-done)["sets"].(map[string]any); len(sets) != 1 {
+		t.Errorf("the one that waited got %v", sets)
+	}
+}
+
+// streamID is the id of the service's stream.
+func (h *puller) streamID() string {
+	h.t.Helper()
+	r := httptest.NewRequest(http.MethodGet, "/ssf/stream", nil)
+	r.Header.Set("Authorization", "Bearer "+h.token)
+	w := httptest.NewRecorder()
+	h.handler.ServeHTTP(w, r)
+	var all []struct {
+		ID string `json:"stream_id"`
+	}
+	must(h.t, json.Unmarshal(w.Body.Bytes(), &all))
+	if len(all) != 1 {
+		h.t.Fatalf("streams: %s", w.Body)
+	}
+	return all[0].ID
 }
 
 func TestTransmitterSaysWhereItsStreamsAre(t *testing.T) {

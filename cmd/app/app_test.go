@@ -16,6 +16,7 @@ import (
 
 	"github.com/vhod-id/vhod/cmd/app"
 	"github.com/vhod-id/vhod/keys"
+	"github.com/vhod-id/vhod/op"
 )
 
 // logged collects a log that several goroutines write.
@@ -139,6 +140,9 @@ func TestAnotherHostIsMisdirected(t *testing.T) {
 	if w := get(a, "/.well-known/openid-configuration", func(r *http.Request) { r.Host = "evil.example" }); w.Code != http.StatusMisdirectedRequest {
 		t.Errorf("another Host: %d", w.Code)
 	}
+	if w := get(a, "/ssf/stream", nil); w.Code != http.StatusUnauthorized {
+		t.Errorf("the stream's endpoint answers %d to nobody", w.Code)
+	}
 	w := get(a, "/.well-known/openid-configuration", func(r *http.Request) {
 		r.Header.Set("X-Forwarded-Host", "evil.example")
 		r.Header.Set("Forwarded", "host=evil.example")
@@ -203,6 +207,14 @@ func TestApplyingSaysWhatChangesAndADryRunChangesNothing(t *testing.T) {
 	if c := apply(first, false); c.Kind != "same" {
 		t.Errorf("again: %+v", c)
 	}
+	streaming, err := a.Records().Client(t.Context(), "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	streaming.EventsPoll, streaming.Events = true, []string{op.SignalSession}
+	if err := a.Records().PutClient(t.Context(), *streaming); err != nil {
+		t.Fatal(err)
+	}
 	second := settings("clients:\n  - {id: web, secret: other, redirect_uris: ['https://rp.example/cb2'], scopes: [openid]}\n")
 	if c := apply(second, false); c.Kind != "changed" || strings.Join(c.Fields, " ") != "Secrets RedirectURIs" {
 		t.Errorf("changed: %+v", c)
@@ -210,6 +222,9 @@ func TestApplyingSaysWhatChangesAndADryRunChangesNothing(t *testing.T) {
 	stored, err := a.Records().Client(t.Context(), "web")
 	if err != nil || stored.Secrets[0].Hash != keys.Hash("other") {
 		t.Errorf("%v", err)
+	}
+	if !stored.EventsPoll || len(stored.Events) != 1 {
+		t.Error("a stream that the service set up itself was lost")
 	}
 	if _, err := app.ReadSettings([]byte("clients:\n  - {id: web, redirect_uri: x}\n")); err == nil || !strings.Contains(err.Error(), "redirect_uri") {
 		t.Errorf("an unknown field of a client is accepted: %v", err)

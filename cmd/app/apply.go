@@ -175,6 +175,9 @@ func Apply(ctx context.Context, store op.ClientStore, s Settings, now time.Time,
 			return changes, fmt.Errorf("reading client %s: %w", c.ID, err)
 		default:
 			c.CreatedAt = present.CreatedAt
+			if c.EventsURI == "" && !c.EventsPoll { // what the file says nothing of is the service's own to change
+				c.EventsURI, c.EventsPoll, c.Events, c.EventsStatus = present.EventsURI, present.EventsPoll, present.Events, present.EventsStatus
+			}
 			fields := clientDiff(*present, c)
 			if len(fields) == 0 {
 				changes = append(changes, Change{Client: c.ID, Kind: "same"})

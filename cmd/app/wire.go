@@ -203,7 +203,7 @@ func (a *App) initialTokens() (tokens []op.InitialToken) {
 func (a *App) routes() http.Handler {
 	mux := http.NewServeMux()
 	provider := a.provider.Handler()
-	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/device_authorization", "/bc-authorize", "/token", "/userinfo", "/introspect", "/revoke", "/end_session", "/register", "/register/"} {
+	for _, path := range []string{"/.well-known/", "/jwks", "/authorize", "/par", "/device_authorization", "/bc-authorize", "/token", "/userinfo", "/introspect", "/revoke", "/end_session", "/register", "/register/", "/ssf/"} {
 		mux.Handle(path, provider)
 	}
 	mux.HandleFunc("GET /healthz", a.healthz)
