@@ -73,6 +73,8 @@ type Account struct {
 	// Browsers are those in which the person signed in; Arrivals are the new ones of late.
 	Browsers []Browser
 	Arrivals []Arrival
+	// LastVisit is when and from where the person signed in last.
+	LastVisit Visit
 	// Locks are the ways and acts that the person has locked for themselves.
 	Locks  []Lock
 	Grants []Grant

@@ -68,10 +68,16 @@ func (a *Account) Knows(cookie string, now time.Time) bool {
 	})
 }
 
+// justSignedUp reports whether nobody has been seen in any browser since somebody signed up.
+func (a *Account) justSignedUp(now time.Time) bool {
+	return len(a.Browsers) == 0 && now.Sub(a.CreatedAt) < 24*time.Hour
+}
+
 // arrive keeps in which browser a session begins, and owes a message when it is a new one. The browser in which
 // somebody has just signed up is nothing to tell them of.
 func (a *Account) arrive(cookie string, now time.Time, o Origin) {
-	known, first := a.Knows(cookie, now), len(a.Browsers) == 0 && now.Sub(a.CreatedAt) < 24*time.Hour
+	known, first := a.Knows(cookie, now), a.justSignedUp(now)
+	a.LastVisit = Visit{now, o.Address}
 	hash := browserHash(a.ID, cookie)
 	if hash != "" {
 		seen := Browser{Hash: hash, FirstAt: now, LastAt: now}

@@ -25,6 +25,7 @@ type Config struct {
 	Sealer     *keys.Sealer // keyed hashes of short codes
 	Issuer     string       // links in mail start with it; its host binds SMS codes
 	Sending    Sending      // what SMS may cost
+	Places     *Places      // where networks are; nil: nobody knows
 	Storm      Storm        // when guesses over all accounts are too many
 	Now        func() time.Time
 	Log        *slog.Logger

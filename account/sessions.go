@@ -77,8 +77,9 @@ func (s *Service) OpenSession(ctx context.Context, id ID, with Opening) (cookie 
 				return ErrNoSession
 			}
 		}
+		details := append([]string{"method", methods(proofs), "session", session.ID}, riskDetails(s.Risks(a, with.Browser, o))...)
 		a.arrive(with.Browser, now, o)
-		a.note(SignedIn, now, o, "method", methods(proofs), "session", session.ID)
+		a.note(SignedIn, now, o, details...)
 		return nil
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ func (d *Door) renderSecond(w http.ResponseWriter, r *http.Request, v *visit, na
 		data.Apps = append(data.Apps, app.Name)
 	}
 	data.OtherWays, data.Remember = v.otherWays(account.Method(name)), mayRemember(v) && name != "backup"
-	return d.renderForm(w, r, v.attempt, v.page(d, r, name, data), err)
+	return d.renderForm(w, r, v.attempt, v.secondPage(d, r, name, data), err)
 }
 
 func (d *Door) takeTOTP(w http.ResponseWriter, r *http.Request) error {

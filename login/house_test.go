@@ -78,7 +78,7 @@ func newHouse(t *testing.T, banks ...bank.Config) *house {
 		Registries: registries(func(app account.Application) []account.Check { return h.asked(app) }),
 		Passwords:  credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1}),
 		Policy:     credential.NewPolicy(credential.PolicyConfig{}), Sealer: sealer, Issuer: h.url, Now: h.clock.Now,
-		Log: slog.New(slog.DiscardHandler),
+		Places: moscowAndVladivostok(t), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

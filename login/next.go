@@ -53,6 +53,7 @@ type policy struct {
 	Device     bool             // a device asks, and the person has to say that it is theirs
 	Remembered bool             // in this browser no second factor is asked where little is at stake
 	Seen       bool             // the person signed in before in this browser
+	Risks      []account.Risk   // what is unusual about this sign-in, the gravest first
 	Recovering bool             // what the service asks comes after the person is back
 	Locked     account.Switch   // what is asked and the person has locked for themselves; empty: nothing
 	NoSMS      bool             // the phone has proven something else already: it is not two factors

@@ -83,7 +83,7 @@ func (d *Door) showPasskey(w http.ResponseWriter, r *http.Request) error {
 
 func (d *Door) renderPasskey(w http.ResponseWriter, r *http.Request, v *visit, err error) error {
 	data := passkeyData{Attempt: v.attempt.ID, Second: v.next() == stepSecond}
-	page := v.page(d, r, "passkey", data)
+	page := v.secondPage(d, r, "passkey", data)
 	if data.Second {
 		data.OtherWays, data.Remember = v.otherWays(account.MethodPasskey), mayRemember(v)
 		page.Data = data

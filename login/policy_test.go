@@ -22,8 +22,9 @@ func TestPolicyOfTheSecondFactorIsTheTable(t *testing.T) {
 	for _, strength := range []account.Strength{account.OneFactor, account.TwoFactor, account.PhishingResistant} {
 		for _, occasion := range []string{"any level", "the verified level", "a sensitive act"} {
 			for _, has := range possessions {
-				for _, remembered := range []bool{false, true} {
-					c := login.Circumstances{Strength: strength, Remembered: remembered, Has: has, Sensitive: occasion == "a sensitive act"}
+				for _, browser := range []string{"new", "remembered", "in doubt"} {
+					c := login.Circumstances{Strength: strength, Has: has, Sensitive: occasion == "a sensitive act"}
+					c.Remembered, c.Doubt = browser != "new", browser == "in doubt"
 					level := account.Standard
 					if occasion == "the verified level" {
 						c.Level, level = account.Verified, account.Verified
@@ -63,7 +64,10 @@ var possessions = [][]account.Method{
 // policyRow proves a password and the first of what is asked, and says what comes out.
 func policyRow(c login.Circumstances, level account.Level, occasion string) []string {
 	browser := "new"
-	if c.Remembered {
+	switch {
+	case c.Doubt:
+		browser = "in doubt"
+	case c.Remembered:
 		browser = "remembered"
 	}
 	ways := login.SecondsFor(c)

@@ -77,7 +77,7 @@ func (d *Door) askPush(r *http.Request, v *visit) (account.Ask, error) {
 
 func (d *Door) renderPush(w http.ResponseWriter, r *http.Request, v *visit, ask account.Ask, verdict account.Verdict, err error) error {
 	data := pushData{Attempt: v.attempt.ID, Number: ask.Number, Verdict: verdict, OtherWays: v.otherWays(account.MethodPush)}
-	page := v.page(d, r, "push", data)
+	page := v.secondPage(d, r, "push", data)
 	switch verdict {
 	case account.Waiting:
 		page.Live = at("/login/push/events", v.attempt) + "&seen=" + string(verdict)

@@ -12,6 +12,7 @@ type circumstances struct {
 	Level      account.Level    // the least that the service asks for
 	Sensitive  bool             // an act that changes or signs something, or lets another device in
 	Remembered bool             // the person asked to remember this browser, less than 30 days ago
+	Doubt      bool             // something is gravely unusual: see account.Risk
 	Has        []account.Method // what the person has set up, what is asked first before the rest
 }
 
@@ -19,15 +20,21 @@ type circumstances struct {
 // factor is set up it is asked at every sign-in (C29, R139), but for a remembered browser, where a service is content
 // with one factor and with a level below verified, and nothing sensitive is at hand. Where a phishing-resistant proof is
 // asked for and the person has one, nothing else will do; where they have none, the dispatcher says so after what they do
-// have. testdata/policy.golden is the whole table.
+// have. In doubt no browser spares anybody, and codes by SMS, which go astray with the number, do not do where there is more. testdata/policy.golden is the whole table.
 func secondsFor(c circumstances) []account.Method {
-	if c.Remembered && !c.Sensitive && c.Strength <= account.OneFactor && c.Level < account.Verified {
+	if c.Remembered && !c.Doubt && !c.Sensitive && c.Strength <= account.OneFactor && c.Level < account.Verified {
 		return nil
 	}
 	if slices.Contains(c.Has, account.MethodPasskey) && c.Strength == account.PhishingResistant {
 		return []account.Method{account.MethodPasskey}
 	}
-	return c.Has
+	return slices.DeleteFunc(slices.Clone(c.Has), c.tooWeak)
+}
+
+// tooWeak reports whether a factor does not do in doubt, because the person has a surer one.
+func (c circumstances) tooWeak(m account.Method) bool {
+	surer := func(m account.Method) bool { return m != account.MethodSMS && m != account.MethodBackup }
+	return c.Doubt && m == account.MethodSMS && slices.ContainsFunc(c.Has, surer)
 }
 
 // circumstancesOf reads them from the person and what is asked.
@@ -38,7 +45,7 @@ func circumstancesOf(person *account.Account, p policy) circumstances {
 	}
 	return circumstances{
 		Strength: strength, Level: p.Level, Sensitive: p.Device || !p.Since.IsZero(),
-		Remembered: p.Remembered, Has: secondsOf(person, p),
+		Remembered: p.Remembered, Doubt: slices.ContainsFunc(p.Risks, account.Risk.Grave), Has: secondsOf(person, p),
 	}
 }
 
@@ -77,15 +84,21 @@ var secondPaths = map[account.Method]string{
 // otherWay is a link to another second factor.
 type otherWay struct {
 	Method string // its words are second.way-METHOD
-	URL    string
+	URL    string // empty where it does not do in doubt
 }
 
 // otherWays are the second factors that would do as well.
 func (v *visit) otherWays(but account.Method) []otherWay {
 	var out []otherWay
-	for _, m := range secondsFor(circumstancesOf(v.person, v.policy)) {
+	c := circumstancesOf(v.person, v.policy)
+	for _, m := range secondsFor(c) {
 		if m != but {
 			out = append(out, otherWay{string(m), at(secondPaths[m], v.attempt)})
+		}
+	}
+	for _, m := range c.Has {
+		if c.tooWeak(m) {
+			out = append(out, otherWay{Method: string(m)})
 		}
 	}
 	return out

@@ -70,7 +70,7 @@ func (d *Door) renderSMS(w http.ResponseWriter, r *http.Request, v *visit, err e
 	}
 	code.Action, code.ResendURL = "/login/sms", "/login/sms/resend"
 	data := smsData{codeData: code, Remember: mayRemember(v), OtherWays: v.otherWays(account.MethodSMS)}
-	return d.renderForm(w, r, v.attempt, v.page(d, r, "sms", data), err)
+	return d.renderForm(w, r, v.attempt, v.secondPage(d, r, "sms", data), err)
 }
 
 func (d *Door) takeSMS(w http.ResponseWriter, r *http.Request) error {

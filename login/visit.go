@@ -22,6 +22,7 @@ type visit struct {
 	policy  policy
 	device  string // the cookie by which a remembered browser is known
 	browser string // the cookie by which a browser is known in which somebody signed in
+	origin  account.Origin
 }
 
 // enter loads the attempt of a request with what belongs to it: errNoAttempt when it is not this
@@ -44,7 +45,7 @@ func (d *Door) enter(r *http.Request) (*visit, error) {
 
 // visit completes an attempt to a visit.
 func (d *Door) visit(r *http.Request, a *attempt) (*visit, error) {
-	v := &visit{attempt: a, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser)}
+	v := &visit{attempt: a, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser), origin: d.origin(r)}
 	var err error
 	if a.Request != "" && a.Outcome == nil {
 		v.req, v.client, err = d.cfg.Provider().Request(r.Context(), a.Request, a.Asked)
@@ -81,6 +82,9 @@ func (d *Door) policyFor(v *visit) policy {
 	p.Seen = v.person != nil && v.person.Knows(v.browser, p.Now)
 	p.Recovering = v.attempt.Kind == kindRecovery && !v.attempt.Recovery.done()
 	p.NoSMS = v.attempt.Recovery != nil && v.attempt.Recovery.Channel == "sms"
+	if v.person != nil && v.attempt.Account == v.person.ID { // only while they sign in: a session has passed that
+		p.Risks = d.cfg.Accounts.Risks(v.person, v.browser, v.origin)
+	}
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()
 	p.Sign = d.cfg.VerifySignature != nil
 	if v.req == nil || v.person == nil {
@@ -163,6 +167,15 @@ func (v *visit) page(d *Door, r *http.Request, name string, data any) templates.
 			Purpose:   string(v.req.Purpose),
 		}
 		p.FormAction = formAction(v.req.RedirectURI)
+	}
+	return p
+}
+
+// secondPage is page of a second factor, which says what is unusual.
+func (v *visit) secondPage(d *Door, r *http.Request, name string, data any) templates.Page {
+	p := v.page(d, r, name, data)
+	if len(v.policy.Risks) > 0 {
+		p.Notice = "risk." + string(v.policy.Risks[0])
 	}
 	return p
 }

@@ -46,6 +46,7 @@ type Config struct {
 	Signatures      Signatures          `yaml:"signatures"` // whose electronic signatures are believed
 	Agreements      map[string]string   `yaml:"agreements"` // document → version to be accepted
 	Passwords       Passwords           `yaml:"passwords"`
+	Places          string              `yaml:"places"` // file of networks and where they are; none: no sign-in comes from too far away
 	Guessing        Guessing            `yaml:"guessing"`
 	Keys            Rotation            `yaml:"keys"`
 	Outbound        Outbound            `yaml:"outbound"`

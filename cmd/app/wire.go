@@ -67,6 +67,10 @@ func (a *App) openAccounts(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	places, err := a.places()
+	if err != nil {
+		return err
+	}
 	policy, err := a.passwordPolicy()
 	if err != nil {
 		return err
@@ -79,6 +83,7 @@ func (a *App) openAccounts(context.Context) (err error) {
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: a.cfg.Passwords.MemoryKiB, Iterations: a.cfg.Passwords.Iterations,
 			Parallel: a.cfg.Passwords.Parallel, Queue: a.cfg.Passwords.Queue, Pepper: a.cfg.Passwords.Pepper, Former: a.cfg.Passwords.former}),
 		Sending: account.Sending{Prefixes: a.cfg.SMSLimits.Prefixes, Hour: a.cfg.SMSLimits.Hour, Day: a.cfg.SMSLimits.Day, Operator: a.cfg.SMSLimits.Operator},
+		Places:  places,
 		Storm:   account.Storm{Wrong: a.cfg.Guessing.Wrong, Sprayed: a.cfg.Guessing.Sprayed},
 		Sealer:  a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.owed,
 	})
@@ -106,6 +111,23 @@ func (a *App) passwordPolicy() (*credential.Policy, error) {
 		}
 	}
 	return credential.NewPolicy(credential.PolicyConfig{Leaked: leaked}), nil
+}
+
+// places reads where networks are; nil where nobody says.
+func (a *App) places() (*account.Places, error) {
+	if a.cfg.Places == "" {
+		return nil, nil
+	}
+	f, err := os.Open(a.cfg.Places)
+	if err != nil {
+		return nil, fmt.Errorf("places: %w", err)
+	}
+	defer f.Close()
+	places, err := account.ReadPlaces(f)
+	if err != nil {
+		return nil, fmt.Errorf("places: %s: %w", a.cfg.Places, err)
+	}
+	return places, nil
 }
 
 func (a *App) openNotify() (err error) {

@@ -31,6 +31,7 @@ type line struct {
 	Digest  string    `json:"digest,omitempty"` // of a signed document
 	Address string    `json:"address,omitempty"`
 	Device  string    `json:"device,omitempty"`
+	Risks   []string  `json:"risks,omitempty"` // what was unusual about a sign-in
 }
 
 // lines translates events. Words are chosen by the page: an event without words of its own shows its kind.
@@ -43,6 +44,11 @@ func (c *Room) lines(events []account.Event, lang string) []line {
 		}
 		if client := e.Details["client"]; client != "" {
 			l.Service = c.serviceName(client, lang)
+		}
+		for _, risk := range strings.Fields(e.Details["risk"]) {
+			if c.cfg.Pages.Has(lang, "risk.line-"+risk) {
+				l.Risks = append(l.Risks, risk)
+			}
 		}
 		if e.Kind == account.ActSigned {
 			l.Signed, l.Digest = e.Details["words"], e.Details["digest"]
