@@ -34,6 +34,7 @@ type Ask struct {
 	Choices []int             // shown on the device: the number is one of them
 	Service map[string]string // localised name of the service; empty for the person's own cabinet
 	Origin  Origin            // of who signs in
+	Holder  string            // keys.Hash of the cookie of the phone that claimed a QR code; empty otherwise
 	At      time.Time
 	Until   time.Time
 }
@@ -95,9 +96,8 @@ func (s *Service) AskPush(ctx context.Context, id ID, req PushRequest) (Ask, err
 	if err != nil {
 		return Ask{}, err
 	}
-	ask := Ask{ID: keys.RandomHandle(), Account: id, Flow: req.Flow, Service: req.Service, Origin: req.Origin, At: now, Until: now.Add(askLife)}
-	ask.Choices = numbers(askChoices)
-	ask.Number = ask.Choices[pick(askChoices)]
+	ask := newAsk(req.Flow, req.Service, req.Origin, now, askLife)
+	ask.Account = id
 	if err := s.keepAsk(ctx, ask); err != nil {
 		return Ask{}, err
 	}
@@ -105,6 +105,14 @@ func (s *Service) AskPush(ctx context.Context, id ID, req PushRequest) (Ask, err
 		return Ask{}, fmt.Errorf("putting a request before a person: %w", err)
 	}
 	return ask, nil
+}
+
+func newAsk(flow string, service map[string]string, o Origin, now time.Time, life time.Duration) Ask {
+	choices := numbers(askChoices)
+	return Ask{
+		ID: keys.RandomHandle(), Flow: flow, Number: choices[pick(askChoices)], Choices: choices,
+		Service: service, Origin: o, At: now, Until: now.Add(life),
+	}
 }
 
 // askSlot reserves one of the few places for requests that wait for a person.
@@ -147,7 +155,7 @@ func (s *Service) keepAsk(ctx context.Context, ask Ask) error {
 		life  time.Duration
 	}{
 		{askKey(ask.ID), raw, askKept},
-		{askOpenKey(ask.ID), []byte("open"), askLife},
+		{askOpenKey(ask.ID), []byte("open"), ask.Until.Sub(ask.At)},
 		{askFlowKey(ask.Flow), []byte(ask.ID), askKept},
 	} {
 		if err := s.cfg.Ephemera.Put(ctx, put.key, put.value, put.life); err != nil {

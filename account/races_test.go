@@ -53,6 +53,36 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 			}
 			return func(s *account.Service) error { return s.VerifyPush(t.Context(), a.ID, ask.Flow) }
 		},
+		"a scanned QR code": func(t *testing.T, h *house, _ *account.Account) use {
+			code := h.shown()
+			return func(s *account.Service) error {
+				_, err := s.ClaimQR(t.Context(), code, "phone")
+				return err
+			}
+		},
+		"a phone's answer to a QR code": func(t *testing.T, h *house, a *account.Account) use {
+			ask, err := h.ClaimQR(t.Context(), h.shown(), "phone")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(s *account.Service) error {
+				_, err := s.AnswerQR(t.Context(), a.ID, ask.ID, "phone", account.Answer{Number: ask.Number}, home)
+				return err
+			}
+		},
+		"a phone's approval": func(t *testing.T, h *house, a *account.Account) use {
+			ask, err := h.ClaimQR(t.Context(), h.shown(), "phone")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := h.AnswerQR(t.Context(), a.ID, ask.ID, "phone", account.Answer{Number: ask.Number}, home); err != nil {
+				t.Fatal(err)
+			}
+			return func(s *account.Service) error {
+				_, err := s.VerifyQR(t.Context(), ask.Flow)
+				return err
+			}
+		},
 		"code to get back in": func(t *testing.T, h *house, a *account.Account) use {
 			req := account.CodeRequest{Purpose: account.ForRecovery, Channel: "sms", To: a.Phone.Value, Flow: "attempt", Origin: home}
 			if _, err := h.SendCode(t.Context(), req); err != nil {
@@ -121,4 +151,18 @@ func (h *house) asked(a *account.Account) (cookie string, ask account.Ask) {
 		h.t.Fatal(err)
 	}
 	return cookie, ask
+}
+
+// shown is the QR code of a page.
+func (h *house) shown() string {
+	h.t.Helper()
+	handle, err := h.BeginQR(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	code, err := h.QRCode(h.t.Context(), account.QRPage{Handle: handle, Origin: home})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return code
 }

@@ -40,6 +40,8 @@ const (
 	// MethodSecurityKey is a key that only was there: something that the person holds.
 	MethodSecurityKey Method = "security-key"
 	MethodPush        Method = "push"
-	MethodBank        Method = "bank"
-	MethodSignature   Method = "esign"
+	// MethodQR is the word of a phone in which the person has just shown two factors: two, and never more.
+	MethodQR        Method = "qr"
+	MethodBank      Method = "bank"
+	MethodSignature Method = "esign"
 )

@@ -1,7 +1,7 @@
 package account
 
 // StrengthOf is how surely the proofs show that it is the person: a passkey or an e-signature is
-// phishing-resistant, and so is a password with a security key; a password, or a bank's word, with something the person holds is two
+// phishing-resistant, and so is a password with a security key; a phone's word is two factors; a password, or a bank's word, with something the person holds is two
 // factors, all else is one.
 func StrengthOf(proofs []Proof) Strength {
 	var knows, holds, key bool
@@ -11,6 +11,8 @@ func StrengthOf(proofs []Proof) Strength {
 			return PhishingResistant
 		case MethodPassword, MethodBank: // a bank vouches for one factor, whatever it asked of the person itself
 			knows = true
+		case MethodQR:
+			knows, holds = true, true
 		case MethodTOTP, MethodBackup, MethodSMS, MethodPush:
 			holds = true
 		case MethodSecurityKey:
@@ -60,7 +62,7 @@ func (m Method) AMR() []string {
 		return []string{"hwk", "user"}
 	case MethodSecurityKey:
 		return []string{"hwk"}
-	case MethodPush:
+	case MethodPush, MethodQR:
 		return []string{"swk"}
 	case MethodSignature:
 		return []string{"sc"}

@@ -20,6 +20,7 @@ const (
 	SwitchPush      = Switch(MethodPush)
 	SwitchBackup    = Switch(MethodBackup)
 	SwitchPasskey   = Switch(MethodPasskey)
+	SwitchQR        = Switch(MethodQR)
 	SwitchSignature = Switch(MethodSignature)
 	SwitchBanks     = Switch(MethodBank) // all banks; SwitchBank is one of them
 	// SwitchRecovery is getting back in from afar: by a code to a contact.
@@ -35,7 +36,7 @@ const (
 // Switches lists all of them, ways before acts, in the order in which a page shows them.
 func Switches() []Switch {
 	return []Switch{
-		SwitchPassword, SwitchPasskey, SwitchApp, SwitchPush, SwitchSMS, SwitchBackup, SwitchSignature, SwitchBanks,
+		SwitchPassword, SwitchPasskey, SwitchApp, SwitchPush, SwitchSMS, SwitchBackup, SwitchQR, SwitchSignature, SwitchBanks,
 		SwitchRecovery, SwitchLink, SwitchDevice, SwitchCall, SwitchSigning, SwitchLater,
 	}
 }

@@ -62,6 +62,8 @@ type attempt struct {
 	Shared     bool               // "this is a shared computer"
 	Chosen     bool               // the person answered which account (prompt=select_account)
 
+	QR string `json:",omitempty"` // handle of the QR code that is shown
+
 	Account account.ID      // whom Proofs prove; empty while nothing is proven
 	Proofs  []account.Proof // made here and not yet part of a session
 

@@ -137,7 +137,11 @@ func (b *browser) fill(action string, pairs ...string) *browser {
 	if name := attr(button, "name"); name != "" {
 		values.Set(name, attr(button, "value"))
 	}
-	return b.post(attr(form, "action"), values)
+	action = attr(form, "action")
+	if to := attr(button, "formaction"); to != "" {
+		action = to
+	}
+	return b.post(action, values)
 }
 
 // value returns what stands in a field.

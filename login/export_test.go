@@ -1,5 +1,11 @@
 package login
 
+import (
+	"context"
+
+	"github.com/vhod-id/vhod/account"
+)
+
 // What the table of next needs to be written from outside.
 type (
 	Attempt       = attempt
@@ -24,3 +30,16 @@ var (
 	SecondsFor = secondsFor
 	SecondsOf  = secondsOf
 )
+
+// QRAddress is what the picture of an attempt's page leads to at this second: a test has no camera.
+func (d *Door) QRAddress(ctx context.Context, attempt string) string {
+	a, err := d.attemptByID(ctx, attempt)
+	if err != nil {
+		return err.Error()
+	}
+	code, err := d.cfg.Accounts.QRCode(ctx, account.QRPage{Handle: a.QR, Origin: account.Origin{UserAgent: "Chrome"}})
+	if err != nil {
+		return err.Error()
+	}
+	return d.qrAddress(code)
+}

@@ -21,6 +21,8 @@ var (
 	errDeadLink = errors.New("the mailed link is dead")
 	// errOldAlert says that a link to disown a sign-in is used, over or was never ours.
 	errOldAlert = errors.New("the link to disown a sign-in is dead")
+	// errOldQR says that a scanned QR code is old, of a closed page, or another phone's.
+	errOldQR = errors.New("the QR code is over")
 	// errLockedWay says that the person has locked this for themselves.
 	errLockedWay = errors.New("locked by the person")
 	// errCrossSite says that another site's page sent the form.
@@ -54,6 +56,7 @@ var failures = []failure{
 	{errCrossSite, http.StatusForbidden, "cross-site", "error-page.start-again", "/login"},
 	{errDeadLink, http.StatusGone, "dead-link", "error-page.to-sign-up", "/signup"},
 	{errOldAlert, http.StatusGone, "old-alert", "error-page.recover", "/recovery"},
+	{errOldQR, http.StatusGone, "old-qr", "error-page.to-start", "/"},
 	{account.ErrNoSession, http.StatusConflict, "conflict", "error-page.start-again", "/login"},
 	{errBadForm, http.StatusBadRequest, "bad-form", "error-page.start-again", "/login"},
 	{account.ErrNotFound, http.StatusNotFound, "not-found", "error-page.to-start", "/"},

@@ -131,7 +131,7 @@ func provedFirst(proofs []account.Proof) bool {
 // provedSecond reports whether a second factor is among the proofs, or one that counts as two (C26).
 func provedSecond(proofs []account.Proof) bool {
 	return slices.ContainsFunc(proofs, func(p account.Proof) bool {
-		return isSecond(p.Method) || account.StrengthOf([]account.Proof{p}) == account.PhishingResistant
+		return isSecond(p.Method) || account.StrengthOf([]account.Proof{p}) >= account.TwoFactor
 	})
 }
 

@@ -59,7 +59,7 @@ func TestEveryMessageThatCodeNamesIsInBothCatalogues(t *testing.T) {
 		"gender.":     {"male", "female"},
 		"claim.": {"evidence", "name", "family_name", "given_name", "middle_name", "birthdate", "gender", "updated_at", "phone_number",
 			"phone_number_verified", "email", "email_verified", "address", "snils", "inn", "id_doc", "place_of_birth", "nationalities", "account_level"},
-		"error-page.": {"internal.text", "flow-gone.text", "request-over.text", "cross-site.text", "dead-link.text", "bad-form.text",
+		"error-page.": {"internal.text", "flow-gone.text", "request-over.text", "cross-site.text", "dead-link.text", "old-qr.text", "bad-form.text",
 			"not-found.text", "locked.text", "conflict.text", "throttled.text", "taken.text", "protocol.text", "busy.text"},
 	} {
 		for _, v := range values {

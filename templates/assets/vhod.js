@@ -67,6 +67,10 @@ if (live) {
 	events.addEventListener('error', () => { if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 4000) })
 }
 
+// A code that changes every second, for as long as the page is there.
+const ticking = document.querySelector('img[data-every-second]')
+if (ticking) setInterval(() => { ticking.src = `${ticking.dataset.everySecond}&at=${Date.now()}` }, 1000)
+
 // A form that only carries an answer on.
 document.querySelector('form[data-autosubmit]')?.requestSubmit()
 
