@@ -164,6 +164,9 @@ func (a *App) watchExpiry(ctx context.Context) error {
 
 func (a *App) serve(s *http.Server, l net.Listener) error {
 	if a.cfg.TLS.Certificate != "" {
+		if s.TLSConfig == nil {
+			s.TLSConfig = strictTLS()
+		}
 		return serveUntilClosed(s.ServeTLS(l, a.cfg.TLS.Certificate, a.cfg.TLS.Key))
 	}
 	return serveUntilClosed(s.Serve(l))

@@ -151,7 +151,8 @@ func (a *App) eitherOrigin(public, mutual http.Handler) http.Handler {
 // judges whose it is.
 func (a *App) mutualServer() *http.Server {
 	s := newServer(a.mutualHandler(), a.log)
-	s.TLSConfig = &tls.Config{ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+	s.TLSConfig = strictTLS()
+	s.TLSConfig.ClientAuth = tls.RequestClientCert
 	return s
 }
 
