@@ -76,3 +76,16 @@ func (p *Provider) Subject(c *Client, id account.ID) string { return p.subject(c
 
 // DropStale is dropStale.
 func (p *Provider) DropStale(ctx context.Context) error { return p.dropStale(ctx) }
+
+// ParseClaims is parseClaims.
+func ParseClaims(client *Client, raw string) (*ClaimsRequest, error) { return parseClaims(client, raw) }
+
+// VerifiedClaims is verifiedClaims.
+func VerifiedClaims(a *account.Account, asked []VerifiedRequest, now time.Time) any {
+	return verifiedClaims(a, asked, now)
+}
+
+// SignedRequest is Provider.signedRequest.
+func SignedRequest(p *Provider, client *Client, form url.Values) (url.Values, error) {
+	return p.signedRequest(context.Background(), client, form)
+}

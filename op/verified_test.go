@@ -20,24 +20,14 @@ func confirmedRig(t *testing.T, change ...func(*account.Account)) *rig {
 	t.Helper()
 	h := newRig(t)
 	now := h.clock.Now()
-	snils, err := account.ParseSNILS("112-233-445 95")
-	must(t, err)
-	person := account.Account{Level: account.Verified, Lang: "ru", SNILS: snils,
-		Phone:    account.Contact{Value: "+79123456700", ConfirmedAt: now},
-		Person:   account.Person{FamilyName: "Петрова", GivenName: "Анна", Birthdate: account.Date{Year: 1990, Month: 3, Day: 5}, Gender: account.Female},
-		Passport: account.Passport{Series: "4509", Number: "123456", IssuedOn: account.Date{Year: 2010, Month: 4, Day: 1}, IssuedBy: "ОВД", IssuerCode: "770-001"},
-		Evidence: []account.Evidence{
-			{ID: "1", Method: account.ProvenByRegistries, At: now.AddDate(-1, 0, 0), Verifier: "registries", Record: "passport:77 snils:78", Level: account.Standard,
-				Matched: strings.Fields("family_name given_name middle_name birthdate gender passport_number snils")},
-			{ID: "2", Method: account.ProvenByBank, At: now.AddDate(0, 0, -1), Verifier: "green", Issuer: "https://bank.example", Record: "tx-1", Level: account.Verified,
-				Matched: strings.Fields("family_name given_name birthdate passport_number")},
-		}}
+	person := *confirmedPerson(t, now)
 	for _, c := range testClients() {
 		person.Grants = append(person.Grants, account.Grant{ClientID: c.ID, Scopes: c.Scopes, Since: now, GrantedAt: now})
 	}
 	for _, one := range change {
 		one(&person)
 	}
+	var err error
 	h.person, err = h.accounts.Import(t.Context(), account.Import{Account: person, Reason: "test"})
 	must(t, err)
 	h.door.auth.AccountID, h.door.auth.Level = h.person.ID, h.person.Level
