@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/op"
@@ -108,11 +109,11 @@ func (d *Door) fixIdentifier(v *visit) {
 	v.attempt.Identifier, v.attempt.Typed, v.attempt.Fixed = by, by.Value, true
 }
 
-// firstLang returns the first locale that we speak.
+// firstLang returns the first of these language tags (RFC 5646) that we speak, whatever its region.
 func firstLang(locales []string) string {
 	for _, locale := range locales {
-		if len(locale) >= 2 && (locale[:2] == "ru" || locale[:2] == "en") {
-			return locale[:2]
+		if lang, _, _ := strings.Cut(strings.ToLower(locale), "-"); lang == "ru" || lang == "en" {
+			return lang
 		}
 	}
 	return ""

@@ -42,6 +42,10 @@ var claimTable = []claim{
 	{"account_level", "level", account.Simplified, func(a *account.Account) any { return a.Level.String() }, nil},
 }
 
+// claimsLocales are the languages that claims about people are in: that of their papers. There are no others, so claims_locales changes
+// nothing, and a claim that is asked with a language tag is one that we have not (OpenID Connect Core §5.2).
+var claimsLocales = []string{"ru"}
+
 // silentClaims accompany others and are not shown on a line of their own.
 var silentClaims = []string{"updated_at", "phone_number_verified", "email_verified"}
 

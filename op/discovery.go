@@ -66,6 +66,7 @@ func (p *Provider) prepareDiscovery() error {
 		"prompt_values_supported":                                         []string{"none", "login", "consent", "select_account", "create"},
 		"authorization_details_types_supported":                           detailTypes,
 		"ui_locales_supported":                                            []string{"ru", "en"},
+		"claims_locales_supported":                                        claimsLocales,
 		"backchannel_logout_supported":                                    true,
 		"backchannel_logout_session_supported":                            true,
 		"frontchannel_logout_supported":                                   true,

@@ -236,6 +236,24 @@ func TestClaimsByNameAreThoseOfTheScopesThatAClientIsRegisteredFor(t *testing.T)
 	}
 }
 
+func TestClaimsAreInTheLanguageOfThePapersWhateverIsAsked(t *testing.T) {
+	h := confirmedRig(t)
+	plain := h.tokens(clientOf("web"), "scope", "openid profile")
+	_, want := h.userinfo(str(plain["access_token"]))
+	tagged := `{"userinfo":{"family_name#en":null,"given_name#ru-Cyrl":{"essential":true},"verified_claims":` + element("", `"family_name#ru":null,"gender":null`) + `}}`
+	for _, locales := range []string{"en", "ru", "en-GB fr ru", "se", "#", ""} {
+		tokens := h.tokens(clientOf("web"), "scope", "openid profile", "claims_locales", locales, "claims", tagged)
+		_, got := h.userinfo(str(tokens["access_token"]))
+		if verified := parsed(t, `{"verification":{"trust_framework":"ru_vhod"},"claims":{"gender":"female"}}`); !cmp.Equal(got["verified_claims"], verified) {
+			t.Errorf("claims_locales=%s: %v", locales, got["verified_claims"])
+		}
+		delete(got, "verified_claims")
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreMapEntries(func(name string, _ any) bool { return name == "claims_unavailable" })); diff != "" {
+			t.Errorf("claims_locales=%s: %s", locales, diff)
+		}
+	}
+}
+
 func TestAPersonSeesWhatIsToldAsConfirmed(t *testing.T) {
 	h := confirmedRig(t)
 	see := func(level account.Level, claims string) map[string]op.Released {

@@ -198,7 +198,7 @@ func silently(name, value string) func(*run) {
 }
 
 func uiLocales(r *run) {
-	for locale, want := range map[string]string{"ru": "ru", "en": "en", "se en": "en"} {
+	for locale, want := range map[string]string{"ru": "ru", "en": "en", "se en": "en", "EN-gb ru": "en", "rup-RO en": "en"} {
 		r.browser = r.op.browser(r)
 		r.browser.open(r.op.endpoint("authorization_endpoint") + "?" + r.op.ids.compat.request("ui_locales", locale).Encode())
 		if !strings.Contains(r.browser.body, `<html lang="`+want+`"`) {
