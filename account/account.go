@@ -75,6 +75,8 @@ type Account struct {
 	Arrivals []Arrival
 	// LastVisit is when and from where the person signed in last.
 	LastVisit Visit
+	// Waiting is a recovery of somebody who has no second factor left; zero when there is none.
+	Waiting Wait
 	// Locks are the ways and acts that the person has locked for themselves.
 	Locks  []Lock
 	Grants []Grant

@@ -31,6 +31,9 @@ const (
 	DeviceRemembered  EventKind = "device-remembered"
 	DeviceForgotten   EventKind = "device-forgotten"
 	SignInDisowned    EventKind = "sign-in-disowned"
+	RecoveryWaits     EventKind = "recovery-waits"
+	RecoveryCancelled EventKind = "recovery-cancelled"
+	LevelLowered      EventKind = "level-lowered"
 	WayLocked         EventKind = "way-locked"
 	WayOpening        EventKind = "way-opening"
 	WayOpened         EventKind = "way-opened"
@@ -103,7 +106,7 @@ func (a *Account) signal(e Event) {
 	s := Signal{Kind: e.Kind, At: e.At, Person: e.Actor == "person", From: e.Details["from"], To: e.Details["to"]}
 	switch e.Kind {
 	case PasswordChanged, PasswordReset, SignInDisowned, TOTPAdded, TOTPRemoved, PasskeyAdded, PasskeyRemoved,
-		SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, LevelRaised, AccountLocked, AccountUnlocked:
+		SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, LevelRaised, LevelLowered, AccountLocked, AccountUnlocked:
 		for _, g := range a.Grants {
 			if !slices.Contains(s.Clients, g.ClientID) { // one may act for several customers
 				s.Clients = append(s.Clients, g.ClientID)

@@ -29,6 +29,8 @@ type Config struct {
 	Storm      Storm        // when guesses over all accounts are too many
 	Now        func() time.Time
 	Log        *slog.Logger
+	// Waits is how long a recovery without a second factor waits, by level: a day, three, seven, where it is zero.
+	Waits Waits
 	// Owed is called after a commit that owes tasks, so that they are paid at once. May be nil.
 	Owed func()
 }
@@ -61,6 +63,13 @@ func New(cfg Config) (*Service, error) {
 	}
 	if cfg.Policy == nil {
 		cfg.Policy = credential.NewPolicy(credential.PolicyConfig{})
+	}
+	for set, usual := range map[*time.Duration]time.Duration{
+		&cfg.Waits.Simplified: usualWaits.Simplified, &cfg.Waits.Standard: usualWaits.Standard, &cfg.Waits.Verified: usualWaits.Verified,
+	} {
+		if *set == 0 {
+			*set = usual
+		}
 	}
 	if cfg.Registries == nil {
 		cfg.Registries = noRegistries{cfg.Now}

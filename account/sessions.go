@@ -77,6 +77,9 @@ func (s *Service) OpenSession(ctx context.Context, id ID, with Opening) (cookie 
 				return ErrNoSession
 			}
 		}
+		if StrengthOf(proofs) >= TwoFactor { // nobody who can do this has lost it
+			a.stopWaiting(now, o, "second factor")
+		}
 		details := append([]string{"method", methods(proofs), "session", session.ID}, riskDetails(s.Risks(a, with.Browser, o))...)
 		a.arrive(with.Browser, now, o)
 		a.note(SignedIn, now, o, details...)

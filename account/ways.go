@@ -41,6 +41,11 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 			ways = append(ways, Way{first, channel, second})
 		}
 	}
+	wait := func(channel string) { // who has nothing else left waits instead
+		if a.HasSecondFactor() {
+			ways = append(ways, Way{MethodRecovery, channel, MethodWait})
+		}
+	}
 	if a.Password.Hash != "" && h.has(MethodPassword) {
 		add(MethodPassword, "")
 	}
@@ -57,9 +62,11 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 	}
 	if !a.Phone.ConfirmedAt.IsZero() && h.has(MethodSMS) && a.GateRecovery("sms", now) == nil {
 		add(MethodRecovery, "sms")
+		wait("sms")
 	}
 	if !a.Email.ConfirmedAt.IsZero() && !slices.Contains(lost, LostMail) && a.GateRecovery("mail", now) == nil {
 		add(MethodRecovery, "mail")
+		wait("mail")
 	}
 	return ways
 }

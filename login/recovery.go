@@ -1,6 +1,7 @@
 package login
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
@@ -29,7 +30,7 @@ func nextRecovery(a *attempt, person *account.Account, p policy) step {
 		return stepRecoveryCode
 	case !pending(a, person, p.Now):
 		return stepRecoveryStart // too long ago: the contact is to be proven again
-	case lacksSecond(person, a.Proofs, p):
+	case lacksSecond(person, a.Proofs, p) && !person.Waited(s.Channel, p.Now):
 		return stepSecond
 	}
 	return stepRecoveryPassword
@@ -230,7 +231,13 @@ func (d *Door) takeNewPassword(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return d.renderNewPassword(w, r, v, err)
 	}
-	if err := d.cfg.Accounts.ResetPassword(r.Context(), v.person.ID, password, d.origin(r)); err != nil {
+	reset := d.cfg.Accounts.ResetPassword
+	if lacksSecond(v.person, a.Proofs, v.policy) { // the wait stood for it
+		reset = func(ctx context.Context, id account.ID, password string, o account.Origin) error {
+			return d.cfg.Accounts.ResetAfterWaiting(ctx, id, a.Recovery.Channel, password, o)
+		}
+	}
+	if err := reset(r.Context(), v.person.ID, password, d.origin(r)); err != nil {
 		return d.renderNewPassword(w, r, v, fmt.Errorf("setting the new password: %w", err))
 	}
 	a.Recovery.Reset = true

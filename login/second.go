@@ -101,6 +101,9 @@ func (v *visit) otherWays(but account.Method) []otherWay {
 			out = append(out, otherWay{Method: string(m)})
 		}
 	}
+	if v.policy.Recovering {
+		out = append(out, otherWay{"lost", at("/recovery/lost", v.attempt)})
+	}
 	return out
 }
 

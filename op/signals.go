@@ -108,6 +108,9 @@ func eventOf(s account.Signal) (name string, event map[string]any) {
 	case account.LevelRaised:
 		event["namespace"], event["previous_level"], event["current_level"], event["change_direction"] = "urn:vhod:level", s.From, s.To, "increase"
 		return SignalLevel, event
+	case account.LevelLowered:
+		event["namespace"], event["previous_level"], event["current_level"], event["change_direction"] = "urn:vhod:level", s.From, s.To, "decrease"
+		return SignalLevel, event
 	case account.AccountLocked:
 		return SignalDisabled, map[string]any{}
 	case account.AccountUnlocked:

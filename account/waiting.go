@@ -1,0 +1,185 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vhod-id/vhod/account/credential"
+	"github.com/vhod-id/vhod/keys"
+)
+
+// MethodWait stands for a second factor in a recovery: time, in which the owner can say that it is not them.
+const MethodWait Method = "wait"
+
+// Waits is how long a recovery without any second factor waits, by level; and how long it may be finished after that.
+type Waits struct{ Simplified, Standard, Verified time.Duration }
+
+// waitedLife is how long a recovery may be finished after its time has come.
+const waitedLife = 7 * 24 * time.Hour
+
+func (w Waits) of(l Level) time.Duration {
+	switch {
+	case l >= Verified:
+		return w.Verified
+	case l >= Standard:
+		return w.Standard
+	}
+	return w.Simplified
+}
+
+// usualWaits are settable; these are long enough for a weekend and for a week away.
+var usualWaits = Waits{Simplified: 24 * time.Hour, Standard: 3 * 24 * time.Hour, Verified: 7 * 24 * time.Hour}
+
+// Wait is a recovery by somebody who has proven a contact and has no second factor left, or says so.
+type Wait struct {
+	Channel   string // of the contact that was proven: "sms" or "mail"
+	StartedAt time.Time
+	OpensAt   time.Time
+	Cancel    string // keys.Hash of the token that ends it
+}
+
+// over reports whether the wait has been and may still be finished.
+func (w Wait) over(now time.Time) bool {
+	return !w.OpensAt.IsZero() && !now.Before(w.OpensAt) && now.Sub(w.OpensAt) < waitedLife
+}
+
+// under reports whether somebody waits.
+func (w Wait) under(now time.Time) bool {
+	return !w.OpensAt.IsZero() && now.Sub(w.OpensAt) < waitedLife
+}
+
+// Waited reports whether a recovery by a contact may go on without a second factor now.
+func (a *Account) Waited(channel string, now time.Time) bool {
+	return a.Waiting.Channel == channel && a.Waiting.over(now)
+}
+
+// Waits reports how long somebody waits already, by a contact.
+func (a *Account) Waits(channel string, now time.Time) (Wait, bool) {
+	return a.Waiting, a.Waiting.Channel == channel && a.Waiting.under(now)
+}
+
+// BeginWaiting begins the wait of somebody who has proven a contact and has no second factor left. Every contact hears of it
+// at once, with a link that ends it. Asking again changes nothing. ErrConflict where no second factor is asked anyway.
+func (s *Service) BeginWaiting(ctx context.Context, id ID, channel string, o Origin) (Wait, error) {
+	now := s.now()
+	var begun Wait
+	err := s.change(ctx, id, func(a *Account) error {
+		if err := a.GateRecovery(channel, now); err != nil {
+			return err
+		}
+		if !a.HasSecondFactor() {
+			return ErrConflict
+		}
+		if w, ok := a.Waits(channel, now); ok {
+			begun = w
+			return nil
+		}
+		secret := keys.RandomHandle()
+		a.Waiting = Wait{Channel: channel, StartedAt: now, OpensAt: now.Add(s.cfg.Waits.of(a.Level)), Cancel: keys.Hash(secret)}
+		begun = a.Waiting
+		a.note(RecoveryWaits, now, o, "channel", channel)
+		a.tell("recovery-waits", now, map[string]string{
+			"Opens": begun.OpensAt.In(noticeZone).Format("02.01.2006 15:04"),
+			"Link":  s.cfg.Issuer + "/recovery/cancel?token=" + string(a.ID) + "." + secret,
+		})
+		return nil
+	})
+	if err != nil {
+		return Wait{}, fmt.Errorf("beginning to wait: %w", err)
+	}
+	return begun, nil
+}
+
+// WaitingOf returns the wait that a token would end; ErrNotFound for one that is used, over or made up.
+func (s *Service) WaitingOf(ctx context.Context, token string) (Wait, error) {
+	id, secret, _ := strings.Cut(token, ".")
+	a, err := s.cfg.Store.Account(ctx, ID(id))
+	if err != nil {
+		return Wait{}, fmt.Errorf("reading whom a token is of: %w", err)
+	}
+	if !a.Waiting.under(s.now()) || a.Waiting.Cancel != keys.Hash(secret) {
+		return Wait{}, ErrNotFound
+	}
+	return a.Waiting, nil
+}
+
+// CancelWaiting ends a wait by a token of its message, once. ErrNotFound as for WaitingOf.
+func (s *Service) CancelWaiting(ctx context.Context, token string, o Origin) error {
+	id, secret, _ := strings.Cut(token, ".")
+	now := s.now()
+	return s.change(ctx, ID(id), func(a *Account) error {
+		if !a.Waiting.under(now) || a.Waiting.Cancel != keys.Hash(secret) {
+			return ErrNotFound
+		}
+		a.stopWaiting(now, o, "link")
+		return nil
+	})
+}
+
+// stopWaiting ends a wait, if there is one: the owner said so, or has shown a second factor.
+func (a *Account) stopWaiting(now time.Time, o Origin, why string) {
+	if a.Waiting == (Wait{}) {
+		return
+	}
+	if a.Waiting.under(now) {
+		a.note(RecoveryCancelled, now, o, "reason", why)
+		a.tell("recovery-cancelled", now, nil)
+	}
+	a.Waiting = Wait{}
+}
+
+// ResetAfterWaiting sets a new password at the end of a wait. Everything that opened the account before is gone: whoever has it
+// now may not be the owner. A verified account becomes a standard one, and is confirmed anew. ErrConflict when no wait is over.
+func (s *Service) ResetAfterWaiting(ctx context.Context, id ID, channel, new string, o Origin) error {
+	a, err := s.cfg.Store.Account(ctx, id)
+	if err != nil {
+		return fmt.Errorf("reading an account: %w", err)
+	}
+	if err := s.CheckPassword(ctx, new, a.passwordWords()...); err != nil {
+		return err
+	}
+	hash, err := s.cfg.Passwords.Hash(ctx, new)
+	if err != nil {
+		return fmt.Errorf("hashing a password: %w", err)
+	}
+	now := s.now()
+	err = s.change(ctx, id, func(a *Account) error {
+		if !a.Waited(channel, now) {
+			return ErrConflict
+		}
+		if err := a.GateRecovery(channel, now); err != nil {
+			return err
+		}
+		a.Waiting = Wait{}
+		a.dropSince(time.Time{})
+		a.Password, a.SignedOutAt = credential.Password{Hash: hash, SetAt: now}, now
+		a.note(PasswordReset, now, o, "after", string(MethodWait))
+		a.over(now)
+		a.tell("password-reset", now, nil)
+		if a.Level > Standard {
+			a.lower(Standard, MethodWait, now, o)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.limit.begin(ctx, tryOf(ofPassword(), "", string(id), o))
+	return nil
+}
+
+// lower takes a level away, and the evidence that gave it.
+func (a *Account) lower(to Level, by Method, now time.Time, o Origin) {
+	a.note(LevelLowered, now, o, "from", a.Level.String(), "to", to.String(), "by", string(by))
+	a.Level = to
+	kept := a.Evidence[:0:0]
+	for _, e := range a.Evidence {
+		if e.Level <= to {
+			kept = append(kept, e)
+		}
+	}
+	a.Evidence = kept
+	a.tell("level-lowered", now, nil)
+}
