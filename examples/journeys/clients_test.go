@@ -56,6 +56,7 @@ type nodeClient struct{ *process }
 // report is a line of a client. Which fields it has depends on the step.
 type report struct {
 	Open       string   `json:"open"`
+	Code       string   `json:"code"`
 	Step       string   `json:"step"`
 	Error      string   `json:"error"`
 	Sub        string   `json:"sub"`

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -66,4 +67,46 @@ func shown(p *process) (address, code string) {
 			return m[1], m[2]
 		}
 	}
+}
+
+func TestOpenIDClientFromNPMSignsInOnADevice(t *testing.T) {
+	s := startStand(t)
+	n := startNode(t, "openid-client-device.mjs", s.url(0, ""), "demo-device")
+	shown := n.read("")
+	c := newCitizen(t, s, s.registered("standard"), true)
+	c.password = c.p.Password
+	c.open(shown.Open)
+	c.walk("device")
+	c.fill("code", shown.Code)
+	c.press("continue")
+	c.walk("device-confirm")
+	c.press("allow")
+	c.walk("device-done")
+
+	id := n.read("id_token")
+	if id.Sub == "" || id.ACR != "urn:vhod:acr:standard:1fa" {
+		t.Errorf("the ID token: %+v", id)
+	}
+	if v := n.read("verified"); v.Type != "standard" || !slices.Equal(v.Claims, []string{"family_name"}) || !slices.Contains(v.Parameters, "population_register") {
+		t.Errorf("what was confirmed: %+v", v)
+	}
+	if info := n.read("userinfo"); info.Sub != id.Sub || !slices.Contains(info.Claims, "given_name") {
+		t.Errorf("userinfo: %+v", info)
+	}
+	if fresh := n.read("refresh"); !fresh.Rotated {
+		t.Errorf("the refresh: %+v", fresh)
+	}
+	if r := n.read("replayed device code"); r.Error != "invalid_grant" {
+		t.Errorf("a device code that comes again: %+v", r)
+	}
+	if r := n.read("after the replay"); r.Error != "invalid_token" {
+		t.Errorf("its tokens: %+v", r)
+	}
+	if r := n.read("revoked"); r.Error != "invalid_grant" {
+		t.Errorf("a revoked refresh token: %+v", r)
+	}
+	if !n.read("").Done {
+		t.Error("it did more than it was asked to")
+	}
+	c.secrets = map[string]string{"user code": shown.Code}
 }
