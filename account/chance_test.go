@@ -77,6 +77,20 @@ func TestAHundredThousandGuessesADayAtAFactorAreHopeless(t *testing.T) {
 				return err
 			}
 		}},
+		"app and mail by turns": {chanceOfDigits, func(h *house, a *account.Account) func(int, account.Origin) error {
+			h.withApp(a)
+			return func(i int, o account.Origin) error {
+				if i/2%2 == 0 {
+					return h.VerifyTOTP(h.t.Context(), a.ID, digits(), o)
+				}
+				flow := fmt.Sprint(i / 50)
+				err := h.VerifyMailCode(h.t.Context(), a.ID, flow, digits(), o)
+				if errors.Is(err, account.ErrCodeExpired) {
+					_ = h.SendMailCode(h.t.Context(), a.ID, flow, "ru", o)
+				}
+				return err
+			}
+		}},
 		"backup code": {chanceOfBackup, func(h *house, a *account.Account) func(int, account.Origin) error {
 			if _, err := h.NewBackupCodes(h.t.Context(), a.ID, home); err != nil {
 				h.t.Fatal(err)

@@ -205,3 +205,22 @@ func TestMailedLinkWorksOnceWithinADay(t *testing.T) {
 		t.Errorf("after a day: %v", err)
 	}
 }
+
+func TestACodeByMailOfTheAddressBeforeConfirmsNothing(t *testing.T) {
+	h := newHouse(t)
+	a := h.anna()
+	if err := h.SendMailCode(t.Context(), a.ID, "f1", "ru", home); err != nil {
+		t.Fatal(err)
+	}
+	code := h.lastCode()
+	if err := h.VerifyMailCode(t.Context(), a.ID, "f2", code, home); !errors.Is(err, account.ErrCodeExpired) {
+		t.Errorf("in another flow: %v", err)
+	}
+	err := h.store.Update(t.Context(), a.ID, func(a *account.Account) error { a.Email.Value = "other@example.ru"; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.VerifyMailCode(t.Context(), a.ID, "f1", code, home); !errors.Is(err, account.ErrCodeExpired) {
+		t.Errorf("after the address changed: %v", err)
+	}
+}

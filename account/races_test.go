@@ -53,6 +53,13 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 			}
 			return func(s *account.Service) error { return s.VerifyPush(t.Context(), a.ID, ask.Flow) }
 		},
+		"code by mail": func(t *testing.T, h *house, a *account.Account) use {
+			if err := h.SendMailCode(t.Context(), a.ID, "attempt", "ru", home); err != nil {
+				t.Fatal(err)
+			}
+			code := h.lastCode()
+			return func(s *account.Service) error { return s.VerifyMailCode(t.Context(), a.ID, "attempt", code, home) }
+		},
 		"a scanned QR code": func(t *testing.T, h *house, _ *account.Account) use {
 			code := h.shown()
 			return func(s *account.Service) error {

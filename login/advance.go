@@ -16,6 +16,7 @@ var paths = map[step]string{
 	stepIdentify:         "/login",
 	stepPassword:         "/login/password",
 	stepSecond:           "/login/totp",
+	stepMailCode:         "/login/mail-code",
 	stepSignature:        "/login/esign",
 	stepProtect:          "/protect",
 	stepUnreachable:      "/login/unreachable",

@@ -15,6 +15,7 @@ const (
 	stepIdentify        step = "identify"
 	stepPassword        step = "password"
 	stepSecond          step = "second"      // a second factor; second.go says which
+	stepMailCode        step = "mail-code"   // an unusual sign-in is confirmed, where there is no second factor
 	stepSignature       step = "signature"   // the request asks for an electronic signature, and the person has one
 	stepOpen            step = "open"        // everything is proven: the door opens or renews the session
 	stepProtect         step = "protect"     // a second factor is asked for and the person has none
@@ -101,6 +102,8 @@ func nextProof(a *attempt, person *account.Account, session *account.Session, p 
 		case !provedFirst(proofs):
 		case lacksSecond(person, proofs, p):
 			return stepSecond
+		case !a.SignUp.proved(person.Email) && lacksMailCode(person, proofs, p):
+			return stepMailCode
 		default:
 			return stepOpen
 		}
@@ -125,7 +128,7 @@ func pending(a *attempt, person *account.Account, now time.Time) bool {
 
 // provedFirst reports whether a factor that may stand first is among the proofs.
 func provedFirst(proofs []account.Proof) bool {
-	return slices.ContainsFunc(proofs, func(p account.Proof) bool { return !isSecond(p.Method) })
+	return slices.ContainsFunc(proofs, func(p account.Proof) bool { return isFirst(p.Method) })
 }
 
 // provedSecond reports whether a second factor is among the proofs, or one that counts as two (C26).
@@ -134,6 +137,9 @@ func provedSecond(proofs []account.Proof) bool {
 		return isSecond(p.Method) || account.StrengthOf([]account.Proof{p}) >= account.TwoFactor
 	})
 }
+
+// isFirst reports whether a method may stand first. A code by e-mail only confirms.
+func isFirst(m account.Method) bool { return !isSecond(m) && m != account.MethodMailCode }
 
 // isSecond reports whether a method stands only beside a first factor.
 func isSecond(m account.Method) bool {
@@ -209,7 +215,7 @@ func fresh(session *account.Session, since time.Time) bool {
 func authTime(session *account.Session) time.Time {
 	var at time.Time
 	for _, p := range session.Proofs {
-		if !isSecond(p.Method) && p.At.After(at) {
+		if isFirst(p.Method) && p.At.After(at) {
 			at = p.At
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/login"
 )
 
 // farAway is where the places of these tests put Vladivostok; the browsers of tests are in Moscow.
@@ -83,6 +84,37 @@ func TestInDoubtSMSDoNotDoWhereThereIsMore(t *testing.T) {
 	}
 }
 
+func TestInDoubtACodeByMailConfirmsWhereThereIsNoSecondFactor(t *testing.T) {
+	h := newHouse(t)
+	a := h.person("+79120002006")
+	h.signIn("+79120002006") // a new browser alone asks for no more
+	h.seenFarAway(a.ID)
+	h.notices()
+	b := h.browser().open(h.request()).fill("continue", "identifier", "+79120002006").fill("continue", "password", password).on("mail-code")
+	if b.cookie("vhod-session") != "" {
+		t.Fatal("half a sign-in gave a session")
+	}
+	if !strings.Contains(b.text, "так быстро никто не ездит") {
+		t.Error("the page does not say why it asks")
+	}
+	code, _ := h.sent(a.Email.Value)
+	for _, path := range []string{"/me", "/login/consent?attempt=" + b.attempt(), "/login/continue?attempt=" + b.attempt()} {
+		if b.open(path); b.cookie("vhod-session") != "" {
+			t.Errorf("%s lets in without the code", path)
+		}
+	}
+	b.on("mail-code").fill("continue", "code", "000000").on("mail-code")
+	b.fill("continue", "code", code).on("consent").fill("allow").answered()
+	auth := h.provider.approvals()[0]
+	if auth.Strength != account.OneFactor || strings.Join(auth.AMR, " ") != "pwd otp" {
+		t.Errorf("the door vouched for %v by %v", auth.Strength, auth.AMR)
+	}
+
+	bare := h.person("+79120002007", func(a *account.Account) { a.Email = account.Contact{} })
+	h.seenFarAway(bare.ID)
+	h.signIn("+79120002007") // where there is no address there is nothing to ask
+}
+
 func TestInAStormSMSDoNotDoWhereThereIsMore(t *testing.T) {
 	h := newHouse(t)
 	h.person("+79120002004", withTOTP, func(a *account.Account) { a.SMS.AddedAt, a.Preferred = h.clock.Now(), account.MethodSMS })
@@ -91,5 +123,38 @@ func TestInAStormSMSDoNotDoWhereThereIsMore(t *testing.T) {
 	b.fill("continue", "password", password, "work", b.work()).on("totp")
 	if !strings.Contains(b.text, "кто-то подбирает пароли") {
 		t.Error("the page does not say why")
+	}
+}
+
+// TestASignUpSparesNobodyElseTheCodeByMail: an attempt in which somebody signed up may end in another person's sign-in.
+func TestASignUpSparesNobodyElseTheCodeByMail(t *testing.T) {
+	anna := simple()
+	anna.Email = account.Contact{Value: "anna@example.ru", ConfirmedAt: noon}
+	own := &login.SignUp{Phone: "+79120000001", Email: "anna@example.ru", PhoneOK: true, EmailOK: true, Created: true}
+	others := &login.SignUp{Phone: "+79120000002", Email: "boris@example.ru", PhoneOK: true, EmailOK: true, Created: true}
+	for _, row := range []struct {
+		what   string
+		signUp *login.SignUp
+		proofs []account.Proof
+		risks  []account.Risk
+		want   login.Step
+	}{
+		{"nothing is unusual", nil, proofs(noon, account.MethodPassword), []account.Risk{account.RiskBrowser}, "open"},
+		{"a password in doubt", nil, proofs(noon, account.MethodPassword), []account.Risk{account.RiskTravel}, "mail-code"},
+		{"a password and the code", nil, proofs(noon, account.MethodPassword, account.MethodMailCode), []account.Risk{account.RiskTravel}, "open"},
+		{"the code alone", nil, proofs(noon, account.MethodMailCode), []account.Risk{account.RiskTravel}, "identify"},
+		{"a bank in doubt", nil, proofs(noon, account.MethodBank), []account.Risk{account.RiskTravel}, "open"},
+		{"who has just got back in", nil, proofs(noon, account.MethodRecovery, account.MethodPassword), []account.Risk{account.RiskStorm}, "open"},
+		{"who has just signed up", own, proofs(noon, account.MethodPassword), []account.Risk{account.RiskStorm}, "open"},
+		{"after somebody else signed up", others, proofs(noon, account.MethodPassword), []account.Risk{account.RiskStorm}, "mail-code"},
+	} {
+		kind := login.KindSignIn
+		if row.signUp != nil {
+			kind = login.KindSignUp
+		}
+		a := &login.Attempt{Kind: kind, CreatedAt: noon, Account: "anna", SignUp: row.signUp, Proofs: row.proofs}
+		if got := login.Next(a, anna, nil, login.Policy{Now: noon, Risks: row.risks}); got != row.want {
+			t.Errorf("%s: %s", row.what, got)
+		}
 	}
 }

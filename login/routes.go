@@ -32,6 +32,7 @@ func (d *Door) table() []route {
 		d.passkeyRoutes(),
 		d.smsRoutes(),
 		d.pushRoutes(),
+		d.mailCodeRoutes(),
 		d.qrRoutes(),
 		d.levelRoutes(),
 		d.signatureRoutes(),

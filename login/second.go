@@ -72,6 +72,13 @@ func lacksSecond(person *account.Account, proofs []account.Proof, p policy) bool
 	return !provedSecond(proofs) && len(secondsFor(circumstancesOf(person, p))) > 0
 }
 
+// lacksMailCode reports whether a code by e-mail is asked that the proofs do not hold: in doubt, of who has no second factor and
+// has shown a password alone. It raises no strength. Where there is no confirmed address there is nothing to ask.
+func lacksMailCode(person *account.Account, proofs []account.Proof, p policy) bool {
+	return !person.HasSecondFactor() && !person.Email.ConfirmedAt.IsZero() && slices.ContainsFunc(p.Risks, account.Risk.Grave) &&
+		!slices.ContainsFunc(proofs, func(proof account.Proof) bool { return proof.Method != account.MethodPassword })
+}
+
 // secondPaths is where each second factor is asked.
 var secondPaths = map[account.Method]string{
 	account.MethodPasskey: "/login/passkey",

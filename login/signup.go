@@ -24,6 +24,9 @@ type signUp struct {
 
 func (s *signUp) done() bool { return s != nil && s.Created }
 
+// proved reports whether this very sign-up has shown that the address is the person's.
+func (s *signUp) proved(to account.Contact) bool { return s.done() && s.EmailOK && s.Email == to.Value }
+
 // nextSignUp says what a newcomer does next.
 func nextSignUp(a *attempt) step {
 	s := a.SignUp
