@@ -78,8 +78,12 @@ type Account struct {
 	// Waiting is a recovery of somebody who has no second factor left; zero when there is none.
 	Waiting Wait
 	// Locks are the ways and acts that the person has locked for themselves.
-	Locks  []Lock
-	Grants []Grant
+	Locks []Lock
+	// Activation is the code of a service centre that waits for its use; nil when there is none.
+	Activation *Activation
+	// FactorDue says that a service centre let the person in without the second factor that they had: they are asked for a new one.
+	FactorDue bool
+	Grants    []Grant
 
 	events []Event
 	owed   []Task

@@ -201,7 +201,7 @@ func (s *Service) Disown(ctx context.Context, token string, o Origin) error {
 			}
 		}
 		a.Arrivals = slices.DeleteFunc(slices.Clone(a.Arrivals), func(x Arrival) bool { return x.Told == gone[0].Told })
-		a.Password, a.SignedOutAt = credential.Password{}, now
+		a.Password, a.SignedOutAt, a.Activation = credential.Password{}, now, nil
 		a.dropSince(since)
 		a.note(SignInDisowned, now, o, "count", fmt.Sprint(len(gone)))
 		a.over(now)

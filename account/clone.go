@@ -34,6 +34,10 @@ func (a *Account) Clone() *Account {
 	for i := range c.Locks {
 		c.Locks[i].Known = slices.Clone(c.Locks[i].Known)
 	}
+	if a.Activation != nil {
+		activation := *a.Activation
+		c.Activation = &activation
+	}
 	c.Grants = slices.Clone(a.Grants)
 	for i := range c.Grants {
 		g := &c.Grants[i]

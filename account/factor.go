@@ -147,7 +147,7 @@ func (s *Service) setPassword(ctx context.Context, a *Account, new string, kind 
 	return s.change(ctx, a.ID, func(a *Account) error {
 		now := s.now()
 		a.Password = credential.Password{Hash: hash, SetAt: now}
-		a.SignedOutAt = now
+		a.SignedOutAt, a.Activation = now, nil // who sets a password needs no code of a centre
 		a.note(kind, now, o)
 		a.over(now)
 		a.tell(notice, now, nil)
@@ -212,8 +212,12 @@ func (s *Service) refuseRecoveryLater(id ID, o Origin) {
 		first, err := s.cfg.Ephemera.Once(ctx, "recovery-locked/"+string(id), 24*time.Hour)
 		if err == nil {
 			err = s.change(ctx, id, func(a *Account) error {
-				a.note(RecoveryStarted, now, o, "reason", "locked by the person")
-				if first {
+				reason := "locked by the person"
+				if a.owesFactor() {
+					reason = "no second factor since a service centre let the person in"
+				}
+				a.note(RecoveryStarted, now, o, "reason", reason)
+				if first && !a.owesFactor() { // the message says that they locked it
 					a.tell("recovery-locked", now, nil)
 				}
 				return nil

@@ -73,6 +73,13 @@ const (
 	SignatureRefused   EventKind = "signature-refused"
 )
 
+// The kinds of events of codes from a service centre; the use of one is PasswordReset.
+const (
+	ActivationMade      EventKind = "activation-made"
+	ActivationConfirmed EventKind = "activation-confirmed"
+	ActivationCancelled EventKind = "activation-cancelled"
+)
+
 // note records an event of this change. Actor is "person" unless details name another by the key "actor".
 func (a *Account) note(kind EventKind, now time.Time, o Origin, details ...string) {
 	e := Event{At: now, Kind: kind, Actor: "person", Origin: o}

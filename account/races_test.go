@@ -101,6 +101,13 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 				return err
 			}
 		},
+		"code of a service centre": func(t *testing.T, h *house, a *account.Account) use {
+			code, _, err := h.MakeActivation(t.Context(), a.ID, account.NewActivation{Case: "17", Operator: "operator:1"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(s *account.Service) error { return s.Activate(t.Context(), code, "Bereza-173-sokol-parus", home) }
+		},
 		"passkey's challenge": func(t *testing.T, h *house, a *account.Account) use {
 			key := h.withPasskey(a)
 			key.Still, key.Count = true, 0 // as synced passkeys are: no counter helps

@@ -125,6 +125,7 @@ func (s *Service) changeBy(write func(change func(*Account) error) error, change
 	owes := false
 	err := write(func(a *Account) error {
 		err := change(a)
+		a.FactorDue = a.FactorDue && !a.HasSecondFactor() // whatever gave them one
 		owes = len(a.owed) > 0
 		return err
 	})

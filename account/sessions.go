@@ -236,7 +236,7 @@ func (s *Service) Sessions(ctx context.Context, id ID) ([]Session, error) {
 func (s *Service) Lock(ctx context.Context, id ID, actor, reason string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		now := s.now()
-		a.Status, a.SignedOutAt = Locked, now
+		a.Status, a.SignedOutAt, a.Activation = Locked, now, nil
 		a.note(AccountLocked, now, o, "actor", actor, "reason", reason)
 		a.over(now)
 		return nil

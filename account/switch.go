@@ -101,6 +101,9 @@ func (a *Account) Gate(s Switch, now time.Time) error {
 // GateRecovery is Gate of getting a new password by a code to a contact, "sms" or "mail": of no use where the password is
 // locked, nor by a phone whose codes are.
 func (a *Account) GateRecovery(channel string, now time.Time) error {
+	if a.owesFactor() { // a centre removed it: whoever holds the phone now shall not be enough
+		return LockedWayError{SwitchRecovery}
+	}
 	needs := []Switch{SwitchRecovery, SwitchPassword}
 	if channel == "sms" {
 		needs = append(needs, SwitchSMS)
@@ -149,7 +152,7 @@ func (s *Service) LockSwitch(ctx context.Context, id ID, which Switch, keepSessi
 			lock.Known = a.Switches()
 		}
 		a.Locks = append(a.Locks, lock)
-		if len(a.Ways(now)) == 0 {
+		if !slices.ContainsFunc(a.Ways(now), func(w Way) bool { return w.First != MethodActivation }) { // which is over in three days
 			return ErrConflict
 		}
 		a.note(WayLocked, now, o, "switch", string(which))

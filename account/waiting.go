@@ -152,7 +152,7 @@ func (s *Service) ResetAfterWaiting(ctx context.Context, id ID, channel, new str
 		if err := a.GateRecovery(channel, now); err != nil {
 			return err
 		}
-		a.Waiting = Wait{}
+		a.Waiting, a.Activation = Wait{}, nil
 		a.dropSince(time.Time{})
 		a.Password, a.SignedOutAt = credential.Password{Hash: hash, SetAt: now}, now
 		a.note(PasswordReset, now, o, "after", string(MethodWait))

@@ -9,7 +9,7 @@ import (
 
 // Way is one whole way into an account. Everything in it is needed at once.
 type Way struct {
-	First   Method // stands first: password, passkey, bank, esign, or recovery
+	First   Method // stands first: password, passkey, bank, esign, recovery, or activation
 	Channel string // of a recovery "sms" or "mail", of a bank its id; empty for the rest
 	Second  Method // what is asked after it; empty when nothing is
 }
@@ -67,6 +67,9 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 	if !a.Email.ConfirmedAt.IsZero() && !slices.Contains(lost, LostMail) && a.GateRecovery("mail", now) == nil {
 		add(MethodRecovery, "mail")
 		wait("mail")
+	}
+	if a.activates(now) == nil { // of which nothing here is lost
+		ways = append(ways, Way{First: MethodActivation})
 	}
 	return ways
 }

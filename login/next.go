@@ -162,7 +162,7 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 			return stepUnreachable
 		}
 	}
-	if a.SignUp != nil && !a.SkipProtect && !hasSecond(person) { // offered once, and never again in this flow
+	if (a.SignUp != nil || person.FactorDue) && !a.SkipProtect && !hasSecond(person) { // offered once, and never again in this flow
 		return stepProtect
 	}
 	if a.SignUp != nil && !a.SignUp.Ready {

@@ -1,7 +1,9 @@
 package login_test
 
 import (
+	"cmp"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -100,6 +102,9 @@ func (o *owner) try(way account.Way) bool {
 		if !o.prove(b, o.contact(way)) {
 			return false
 		}
+	case account.MethodActivation: // it signs nobody in: its door is a new password
+		b.open("/recovery/activation").fill("continue", "code", o.activation(), "password", password, "password_again", password)
+		return b.name() == "recovery-activated"
 	}
 	if way.Second != "" {
 		if b.cookie("vhod-session") != "" || b.name() == "recovery-password" {
@@ -115,6 +120,19 @@ func (o *owner) try(way account.Way) bool {
 		b.fill("continue", "password", password, "password_again", password)
 	}
 	return b.cookie("vhod-session") != ""
+}
+
+// activation is a code of a centre, or something else when none could be made.
+func (o *owner) activation() string {
+	ctx := o.t.Context()
+	code, made, err := o.accounts.MakeActivation(ctx, o.id, account.NewActivation{Case: "17", Operator: "operator:1"})
+	if err == nil && made.Pair {
+		err = o.accounts.ConfirmActivation(ctx, o.id, "operator:2", "17")
+	}
+	if err != nil && !errors.As(err, new(account.LockedWayError)) {
+		o.t.Fatal(err)
+	}
+	return cmp.Or(code, "0000-0000-0000-0000")
 }
 
 // second proves a second factor, whatever page the door shows.
@@ -187,7 +205,7 @@ func (o *owner) lastCode(to string) (code string, ok bool) {
 
 // everyWay lists all that could be tried, whether it should lead in or not.
 func everyWay() []account.Way {
-	ways := []account.Way{{First: account.MethodPasskey}, {First: account.MethodSignature}}
+	ways := []account.Way{{First: account.MethodPasskey}, {First: account.MethodSignature}, {First: account.MethodActivation}}
 	for _, second := range []account.Method{"", account.MethodWait, account.MethodPasskey, account.MethodTOTP, account.MethodSMS, account.MethodBackup} {
 		ways = append(ways,
 			account.Way{First: account.MethodPassword, Second: second},
@@ -315,7 +333,7 @@ func (o *owner) compare(locked []account.Switch, less func(*account.Account)) {
 		if o.try(way) {
 			open = append(open, way)
 		}
-		if way.Second == account.MethodWait { // it took everything away
+		if way.Second == account.MethodWait || way.First == account.MethodActivation { // it took everything away
 			o.change(func(a *account.Account) {
 				a.TOTP, a.Passkeys, a.Certificates, a.SMS, a.Banks = whole.TOTP, whole.Passkeys, whole.Certificates, whole.SMS, whole.Banks
 				a.Backup, a.Waiting = o.accounts.BackupSetOf(spares()), account.Wait{}
@@ -323,6 +341,7 @@ func (o *owner) compare(locked []account.Switch, less func(*account.Account)) {
 			})
 		}
 	}
+	o.activation()
 	page := o.switches()
 	subsets(account.Losses(), func(lost []account.Loss) {
 		did := namesOf(open, func(w account.Way) bool { return !gone(w, lost) })
