@@ -4,7 +4,7 @@ PKGS    ?= ./...
 STAND   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-fast race journeys check lint bench golden setup clean
+.PHONY: help run build test race check lint guards bench golden setup clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ lint: ## formatting, vet, staticcheck
 	@out=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$out" ] || { echo "not formatted:"; echo "$$out"; exit 1; }
 	$(GO) vet $(PKGS)
 	$(GO) tool staticcheck $(PKGS)
+
+guards: ## take every guard of docs/guards.md away in turn, and see a test fall (ten minutes)
+	$(GO) test -tags guards -v -count=1 -timeout 60m -run TestWithoutItsGuardAnAttackIsSeen ./cmd/app/conformance
 
 bench: setup ## benchmarks on the embedded default and on PostgreSQL with Redis
 	@./.ci/servers $(GO) test -run '^$$' -bench . -benchmem $(PKGS)

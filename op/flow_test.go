@@ -488,6 +488,23 @@ func TestRefreshNarrowsAndNeverWidens(t *testing.T) {
 	}
 }
 
+func TestALostLevelShowsAtTheNextRefresh(t *testing.T) {
+	h := newRig(t)
+	tokens := h.tokens(clientOf("web"))
+	must(t, h.records.Update(t.Context(), h.person.ID, func(a *account.Account) error {
+		a.Level = account.Simplified
+		return nil
+	}))
+	status, fresh := h.refresh(clientOf("web"), str(tokens["refresh_token"]))
+	if status != http.StatusOK {
+		t.Fatalf("%d %v", status, fresh)
+	}
+	_, seen := h.post("/introspect", "web", url.Values{"token": {str(fresh["access_token"])}})
+	if want := "urn:vhod:acr:simplified:1fa"; seen["acr"] != want {
+		t.Errorf("acr is %v, not %s", seen["acr"], want)
+	}
+}
+
 func TestGrantDiesWithWhatItStoodOn(t *testing.T) {
 	ctx := context.Background()
 	for name, end := range map[string]func(h *rig) error{

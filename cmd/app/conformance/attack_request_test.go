@@ -89,6 +89,7 @@ func TestP15AfterAPostTheBrowserIsSentOnBySeeOther(t *testing.T) {
 	r := attack(t)
 	r.code(r.op.ids.web, "scope", "openid email", "prompt", "consent")
 	r.browser.post(r.op.endpoint("authorization_endpoint"), r.op.ids.web.request())
+	r.browser.post(r.op.endpoint("authorization_endpoint"), r.op.ids.web.request("scope", "openid email")) // answered at once
 	if len(r.browser.steps) < 4 || slices.ContainsFunc(r.browser.steps, func(status int) bool { return status != http.StatusSeeOther }) {
 		r.Errorf("after posts: %v", r.browser.steps)
 	}

@@ -1,0 +1,105 @@
+package conformance_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// guard is one thing that keeps an attack of docs/security-checks.md out: a piece of a file, and what stands there when it is taken away.
+type guard struct {
+	attack, file, stands, without string
+}
+
+// guards are one or more for every attack on the protocol. `make guards` takes each away in turn, in a copy that the compiler is shown
+// instead of the file, and sees that a test of the attack's row falls.
+var guards = []guard{
+	{"P01", "op/authorize.go", `if slices.Contains(client.RedirectURIs, got) {`, `if got != "" {`},
+	{"P01", "op/authorize.go", `return ok && rest == want`, `return ok`},
+	{"P02", "op/authorize.go", `if len(client.RedirectURIs) == 1 && client.Profile != ProfileFAPI2 {`, `if len(client.RedirectURIs) >= 1 {`},
+	{"P03", "op/authorize.go", `p.showRefusal(w, r, nil, b)`, `http.Redirect(w, r, form.Get("redirect_uri"), http.StatusSeeOther)`},
+	{"P04", "op/authorize.go", `case "code":`, `case "code", "token", "id_token", "code token", "code id_token":`},
+	{"P05", "op/code.go", `p.codeReplayed(r, client, code)`, ``},
+	{"P06", "op/code.go", `p.cfg.Ephemera.Take(ctx, codeKey(code))`, `p.cfg.Ephemera.Get(ctx, codeKey(code))`},
+	{"P07", "op/code.go", `case v.ClientID != client.ID:`, `case false:`},
+	{"P08", "op/code.go", `const codeLife = 60 * time.Second`, `const codeLife = 10 * time.Minute`},
+	{"P09", "op/code.go", `case v.RedirectGiven && form.Get("redirect_uri") != v.RedirectURI:`, `case false:`},
+	{"P10", "op/authorize.go", `case req.Challenge == "" && client.Profile == ProfileCompat && !client.public():`, `case req.Challenge == "" && client != nil:`},
+	{"P11", "op/authorize.go", `case method != "S256":`, `case false:`},
+	{"P11", "op/code.go", `return fault("invalid_grant", "[pkce.verifier] code_verifier is missing")`, `return nil`},
+	{"P12", "op/jarm.go", `params["iss"] = p.cfg.Issuer`, ``},
+	{"P13", "op/code.go", `if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) != 1 {`,
+		`if subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(challenge)) > 1 {`},
+	{"P14", "login/origin.go", `if strings.HasPrefix(path, "//") || strings.ContainsRune(path, '\\') {`, `if strings.HasPrefix(path, "//") {`},
+	{"P14", "op/logout.go", `if !slices.Contains(ask.client.PostLogoutRedirectURIs, to) {`, `if to == "" {`},
+	{"P15", "op/interaction.go", `http.Redirect(w, r, to, http.StatusSeeOther)`, `http.Redirect(w, r, to, http.StatusTemporaryRedirect)`},
+	{"P16", "templates/templates.go", `h.Set("Referrer-Policy", "no-referrer")`, `_ = h`},
+	{"P17", "op/refresh.go", `case family.RefreshHash != keys.Hash(token):`, `case false:`},
+	{"P18", "storage/records/family.go", `WHERE id = $5 AND refresh_hash = $6 AND ended_at = 0`, `WHERE id = $5 AND ($6 = $6) AND ended_at = 0`},
+	{"P19", "op/refresh.go", `if !slices.Contains(granted, s) {`, `if slices.Contains(granted, "") {`},
+	{"P20", "op/refresh.go", `case !standing(family, a, client):`, `case false:`},
+	{"P20", "op/refresh.go", `acr.Level = a.Level`, `_ = a.Level`},
+	{"P21", "op/assertion.go", `if !first {`, `if first && !first {`},
+	{"P21", "op/assertion.go", `if left > assertionLife+clockAheadAllowed {`, `if left < 0 {`},
+	{"P21", "op/assertion.go", `if !a.audienceFits(r, c, claims.Audience) {`, `if len(claims.Audience) == 0 {`},
+	{"P22", "op/clientauth.go", `case len(found) > 1:`, `case false:`},
+	{"P22", "op/clientauth.go", `if !slices.Contains(client.Auth, given.method) {`, `if slices.Contains(client.Auth, "") {`},
+	{"P23", "op/dpop.go", `case claims.Method != r.Method:`, `case false:`},
+	{"P23", "op/dpop.go", `case use.token != "" && claims.Token != accessTokenHash(use.token):`, `case false:`},
+	{"P23", "op/dpop.go", `if !first {`, `if first && !first {`},
+	{"P23", "op/dpop.go", `if claims.Nonce != d.nonce(0) && claims.Nonce != d.nonce(-1) {`, `if claims.Nonce == "" {`},
+	{"P24", "op/dpop.go", `if !strings.EqualFold(scheme, dpopScheme) {`, `if scheme == "" {`},
+	{"P25", "op/mtls.go", `if p.certificateBinding(r) != certificateMark+thumbprint {`, `if p.certificateBinding(r) == "" {`},
+	{"P25", "cmd/app/mtls.go", `|| !a.fromProxy(r) {`, `{`},
+	{"P26", "keys/jwks.go", `if err != nil || !verifies(k.Algorithm`, `if err != nil && !verifies(k.Algorithm`},
+	{"P27", "keys/jwks.go", `if !slices.Contains(types, header.Typ) {`, `if len(types) == 0 {`},
+	{"P28", "op/jar.go", `case !slices.Contains(o.Audience, p.cfg.Issuer):`, `case slices.Contains(o.Audience, ""):`},
+	{"P28", "op/jar.go", `case o.Issuer != client.ID || o.ClientID != client.ID:`, `case false:`},
+	{"P29", "op/authorize.go", `if form.Get("request_uri") != "" {`, `if false {`},
+	{"P30", "op/fetch.go", `return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices`, `return ip.IsGlobalUnicast() && !slices`},
+	{"P30", "op/fetch.go", `if ctx.Value(plainKey{}) != nil || !publicAddress(ip) {`, `if ctx.Value(plainKey{}) != nil {`},
+	{"P31", "op/backchannel.go", `= []time.Duration{10 * time.Second, time.Minute}`, `= []time.Duration{10 * time.Second, time.Minute, time.Minute, time.Minute, time.Minute}`},
+	{"P32", "op/logout.go", `&& http.NewCrossOriginProtection().Check(r) == nil {`, `{`},
+	{"P33", "op/par.go", `if !ok || v.ClientID != client.ID {`, `if !ok {`},
+	{"P33", "op/par.go", `if !first {`, `if first && !first {`},
+	{"P34", "op/authorize.go", `if slices.Contains(req.Prompt, "none") {`, `if false {`},
+	{"P35", "op/interaction.go", `if !p.Met(req, auth) {`, `if false {`},
+	{"P36", "op/acr.go", `return client != nil && p.subject(client, auth.AccountID) == req.HintSubject`, `return client != nil`},
+	{"P37", "op/claims.go", `if !slices.Contains(grant.Scopes, s) {`, `if s == "" {`},
+	{"P37", "op/claims.go", `if grant == nil || grant.Shown != "" && grant.Shown != client.Shown() {`, `if grant == nil {`},
+	{"P38", "op/introspect.go", `if err != nil || !p.concerns(t, client) {`, `if err != nil {`},
+	{"P39", "login/device.go", `if sums[0] > deviceTries || sums[1] > deviceTriesOfHost || sums[2] > deviceTriesOfNet {`, `if len(sums) == 0 {`},
+	{"P39", "op/polled.go", `return pollStep * time.Duration(1+slow)`, `return time.Millisecond * time.Duration(1+slow)`},
+	{"P40", "op/exchange.go", `|| !slices.Contains(client.ExchangeAudience, targets[0]) {`, `{`},
+	{"P40", "op/routes.go", `w.Header().Set("Access-Control-Allow-Origin", "*")`,
+		`w.Header().Set("Access-Control-Allow-Origin", r.Header.Get("Origin")); w.Header().Set("Access-Control-Allow-Credentials", "true")`},
+	{"P41", "cmd/app/http.go", `if !sameHost(r.Host, host) && `, `if r.Host == "" && `},
+	{"P42", "op/routes.go", `if len(values) > 1 && name != "resource" {`, `if len(values) > 99 {`},
+	{"P43", "op/server.go", `h.Set("Cache-Control", "no-store")`, `_ = h`},
+	{"P43", "storage/ephemera/ephemera.go", `return s.cfg.Sealer.Index("ephemera/"+kind, key)`, `return kind + key`},
+}
+
+// TestEveryAttackHasAGuardThatStandsWhereItIsSaidToStand keeps the list usable: what it takes away is there, once.
+func TestEveryAttackHasAGuardThatStandsWhereItIsSaidToStand(t *testing.T) {
+	rows, guarded := attackRows(t), map[string]bool{}
+	page, err := os.ReadFile(filepath.Join(root, "docs/guards.md"))
+	must(t, err)
+	for _, g := range guards {
+		guarded[g.attack] = true
+		text, err := os.ReadFile(filepath.Join(root, g.file))
+		must(t, err)
+		if n := strings.Count(string(text), g.stands); n != 1 {
+			t.Errorf("%s: %q stands %d times in %s", g.attack, g.stands, n, g.file)
+		}
+		if row := fmt.Sprintf("| %s | %s | `%s` | Test", g.attack, g.file, strings.ReplaceAll(g.stands, "|", `\|`)); !strings.Contains(string(page), row) {
+			t.Errorf("docs/guards.md has no row that begins %q", row)
+		}
+	}
+	for id := range rows {
+		if strings.HasPrefix(id, "P") && !guarded[id] {
+			t.Errorf("%s has no guard in the list", id)
+		}
+	}
+}
