@@ -263,3 +263,21 @@ func TestWhatTheStandDoesNotHaveSaysSo(t *testing.T) {
 		}
 	}
 }
+
+func TestReceivingMailEndsThoughItHadHardlyBegun(t *testing.T) {
+	server, err := inbox.New(inbox.Config{Box: inbox.NewBox(time.Now), Clock: inbox.NewClock(0), Faults: faults.NewSet(inbox.FaultSMS, inbox.FaultMail)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for range 50 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := server.ServeMail(ctx, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -28,7 +28,10 @@ func (s *Server) ServeMail(ctx context.Context, l net.Listener) error {
 	server.Domain = "localhost"
 	server.ReadTimeout, server.WriteTimeout = time.Minute, time.Minute
 	server.MaxMessageBytes = 1 << 20
-	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	stop := context.AfterFunc(ctx, func() {
+		_ = server.Close()
+		_ = l.Close() // the server closes it only once it has begun to serve
+	})
 	defer stop()
 	if err := server.Serve(l); err != nil && !errors.Is(err, smtp.ErrServerClosed) && ctx.Err() == nil {
 		return fmt.Errorf("receiving mail: %w", err)
