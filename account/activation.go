@@ -104,7 +104,7 @@ func (s *Service) MakeActivation(ctx context.Context, id ID, ask NewActivation) 
 		mine.Pair = ask.Absent || a.Level >= Verified
 		a.Activation, made = &mine, &mine
 		a.note(ActivationMade, now, Origin{}, "actor", ask.Operator, "case", ask.Case)
-		a.tell("activation-made", now, map[string]string{
+		a.tell(x.message(), now, map[string]string{
 			"Opens": mine.OpensAt.In(noticeZone).Format("02.01.2006 15:04"), "Link": s.cfg.Issuer + "/recovery/activation/cancel?token=" + string(a.ID) + "." + secret,
 		})
 		return nil
@@ -117,6 +117,14 @@ func (s *Service) MakeActivation(ctx context.Context, id ID, ask NewActivation) 
 		return "", nil, fmt.Errorf("keeping an activation code: %w", err)
 	}
 	return groups(code), made, nil
+}
+
+// message is the notice that tells the owner.
+func (x Activation) message() string {
+	if x.Absent {
+		return "case-activation"
+	}
+	return "activation-made"
 }
 
 // groups writes a code in fours.
@@ -143,13 +151,14 @@ func cleanActivation(typed string) string {
 	}, strings.ToUpper(typed))
 }
 
-// ConfirmActivation is the second operator saying that the first did right. ErrNotFound when there is nothing to confirm, ErrSameOperator for the first.
-func (s *Service) ConfirmActivation(ctx context.Context, id ID, operator, reason string) error {
+// ConfirmActivation is the second operator saying that the first did right by a case. ErrNotFound when there is nothing of that case to confirm,
+// ErrSameOperator for the first.
+func (s *Service) ConfirmActivation(ctx context.Context, id ID, operator, number string) error {
 	now := s.now()
 	return s.change(ctx, id, func(a *Account) error {
 		x := a.Activation
 		switch {
-		case x == nil || !now.Before(x.EndsAt) || x.ConfirmedBy != "":
+		case x == nil || x.Case != number || !now.Before(x.EndsAt) || x.ConfirmedBy != "":
 			return ErrNotFound
 		case operator == "" || operator == x.MadeBy:
 			return ErrSameOperator
@@ -157,7 +166,7 @@ func (s *Service) ConfirmActivation(ctx context.Context, id ID, operator, reason
 		confirmed := *x
 		confirmed.ConfirmedBy = operator
 		a.Activation = &confirmed
-		a.note(ActivationConfirmed, now, Origin{}, "actor", operator, "case", x.Case, "reason", reason)
+		a.note(ActivationConfirmed, now, Origin{}, "actor", operator, "case", number)
 		return nil
 	})
 }
@@ -256,12 +265,24 @@ func (s *Service) CancelActivation(ctx context.Context, token string, o Origin) 
 		if !a.Activation.cancelledBy(secret) {
 			return ErrNotFound
 		}
-		now := s.now()
-		a.note(ActivationCancelled, now, o, "case", a.Activation.Case)
-		a.Activation = nil
-		a.tell("activation-cancelled", now, nil)
+		a.cancelActivation(s.now(), o, "reason", "link")
 		return nil
 	})
+}
+
+// cancelActivation ends a code: an operator, or the owner, says so.
+func (a *Account) cancelActivation(now time.Time, o Origin, details ...string) {
+	a.note(ActivationCancelled, now, o, append(details, "case", a.Activation.Case)...)
+	a.Activation = nil
+	a.tell("activation-cancelled", now, nil)
+}
+
+// haveAll is the owner showing two factors: nobody who can do this has lost them, so that whoever says so is somebody else.
+func (a *Account) haveAll(now time.Time, o Origin) {
+	a.stopWaiting(now, o, "second factor")
+	if a.Activation != nil && a.Activation.Absent {
+		a.cancelActivation(now, o, "reason", "second factor")
+	}
 }
 
 // owesFactor reports whether a service centre let the person in without the second factor that they had, and they have none again. As long as it is so,

@@ -17,6 +17,7 @@ var (
 	ErrLocked           = errors.New("account is locked")
 	ErrNoSession        = errors.New("no live session")
 	ErrLevelTooLow      = errors.New("level is too low")
+	ErrCaseUnclear      = errors.New("what was filed is not what one account has")
 )
 
 // TakenError says that an identifier belongs to another account.

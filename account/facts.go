@@ -73,11 +73,12 @@ const (
 	SignatureRefused   EventKind = "signature-refused"
 )
 
-// The kinds of events of codes from a service centre; the use of one is PasswordReset.
+// The kinds of events of codes from a service centre, and of cases; the use of a code is PasswordReset, a look at a case DataRead.
 const (
 	ActivationMade      EventKind = "activation-made"
 	ActivationConfirmed EventKind = "activation-confirmed"
 	ActivationCancelled EventKind = "activation-cancelled"
+	CaseClosed          EventKind = "case-closed"
 )
 
 // note records an event of this change. Actor is "person" unless details name another by the key "actor".

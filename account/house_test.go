@@ -69,7 +69,7 @@ func houseOver(t testing.TB, clock *storagetest.Clock, records *records.Store, e
 	h := &house{t: t, clock: clock, registry: &playedRegistries{grades: map[account.Registry]account.Grade{}}}
 	h.store, h.eph, h.outbox = &countedStore{Store: records}, &countedEphemera{Ephemera: ephemera}, records
 	h.hasher = credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1})
-	h.cfg = account.Config{Store: h.store, Sessions: records, Outbox: records, Ephemera: h.eph,
+	h.cfg = account.Config{Store: h.store, Sessions: records, Outbox: records, Cases: records, Ephemera: h.eph,
 		Registries: h.registry, Passwords: h.hasher, Sealer: sealer, Issuer: "https://id.example", Now: h.clock.Now}
 	h.Service = h.node()
 	return h

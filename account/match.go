@@ -200,6 +200,19 @@ func compareClaimed(a *Account, by ProofingMethod, c Claimed) (matched []string,
 	return asserted, nil
 }
 
+// compareFiled names the form fields in which a case differs from an account. An INN is compared where the account has one.
+func compareFiled(f Filing, a *Account) []string {
+	d := comparePerson(f.Person, a.Person, false)
+	d.exact("passport_number", f.Passport.Series == a.Passport.Series && f.Passport.Number == a.Passport.Number)
+	if !f.SNILS.IsZero() {
+		d.exact("snils", f.SNILS == a.SNILS)
+	}
+	if !f.INN.IsZero() && !a.INN.IsZero() {
+		d.exact("inn", f.INN == a.INN)
+	}
+	return d.fields
+}
+
 func without(list []string, s string) []string {
 	var out []string
 	for _, x := range list {

@@ -13,11 +13,12 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Config is what a Service needs. Store, Sessions, Outbox, Ephemera, Passwords, Sealer and Now must be set.
+// Config is what a Service needs. Store, Sessions, Outbox, Cases, Ephemera, Passwords, Sealer and Now must be set.
 type Config struct {
 	Store      Store
 	Sessions   SessionStore
 	Outbox     Outbox
+	Cases      CaseStore
 	Ephemera   Ephemera
 	Registries Registries // none: every check waits
 	Passwords  *credential.Hasher
@@ -58,8 +59,8 @@ const laterPause = 100 * time.Millisecond
 
 // New checks the configuration and starts the worker that notes failures.
 func New(cfg Config) (*Service, error) {
-	if cfg.Store == nil || cfg.Sessions == nil || cfg.Outbox == nil || cfg.Ephemera == nil || cfg.Passwords == nil || cfg.Sealer == nil || cfg.Now == nil {
-		return nil, errors.New("account service: Store, Sessions, Outbox, Ephemera, Passwords, Sealer and Now are needed")
+	if cfg.Store == nil || cfg.Sessions == nil || cfg.Outbox == nil || cfg.Cases == nil || cfg.Ephemera == nil || cfg.Passwords == nil || cfg.Sealer == nil || cfg.Now == nil {
+		return nil, errors.New("account service: Store, Sessions, Outbox, Cases, Ephemera, Passwords, Sealer and Now are needed")
 	}
 	if cfg.Policy == nil {
 		cfg.Policy = credential.NewPolicy(credential.PolicyConfig{})

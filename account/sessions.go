@@ -77,8 +77,8 @@ func (s *Service) OpenSession(ctx context.Context, id ID, with Opening) (cookie 
 				return ErrNoSession
 			}
 		}
-		if StrengthOf(proofs) >= TwoFactor { // nobody who can do this has lost it
-			a.stopWaiting(now, o, "second factor")
+		if StrengthOf(proofs) >= TwoFactor {
+			a.haveAll(now, o)
 		}
 		details := append([]string{"method", methods(proofs), "session", session.ID}, riskDetails(s.Risks(a, with.Browser, o))...)
 		a.arrive(with.Browser, now, o)

@@ -94,6 +94,35 @@ func Decode(text []byte) (*Account, error) {
 	return &a, nil
 }
 
+// filedState is the durable form of a Filing.
+type filedState struct {
+	plainFiling
+	SNILS string
+	INN   string
+}
+
+type plainFiling Filing
+
+// EncodeFiling reveals everything that was filed. Only a store that seals the result may call it.
+func EncodeFiling(f Filing) ([]byte, error) {
+	text, err := json.Marshal(filedState{plainFiling(f), f.SNILS.digits, f.INN.digits})
+	if err != nil {
+		return nil, fmt.Errorf("encoding what was filed: %w", err)
+	}
+	return text, nil
+}
+
+// DecodeFiling reads what EncodeFiling wrote.
+func DecodeFiling(text []byte) (Filing, error) {
+	var s filedState
+	if err := json.Unmarshal(text, &s); err != nil {
+		return Filing{}, fmt.Errorf("decoding what was filed: %w", err)
+	}
+	f := Filing(s.plainFiling)
+	f.SNILS, f.INN = SNILS{s.SNILS}, INN{s.INN}
+	return f, nil
+}
+
 // Drain returns the events and tasks that the change brought about, and forgets them. The store sets
 // their sequence, hash and id, and commits them with the row.
 func (a *Account) Drain() ([]Event, []Task) {

@@ -61,6 +61,20 @@ type Outbox interface {
 	Postpone(ctx context.Context, id string, due time.Time) error
 }
 
+// CaseStore keeps the cases of people who cannot get back in by themselves. What was filed is sealed. A case whose EndsAt has come is not found.
+type CaseStore interface {
+	// OpenCase keeps a new case.
+	OpenCase(ctx context.Context, c Case) error
+	// Case returns a case, or ErrNotFound.
+	Case(ctx context.Context, number string) (Case, error)
+	// Cases returns cases without what was filed, the oldest first, at most limit.
+	Cases(ctx context.Context, limit int) ([]Case, error)
+	// AnswerCase sets AnsweredAt. ErrNotFound when there is no such case.
+	AnswerCase(ctx context.Context, number string, at time.Time) error
+	// CloseCase removes a case. ErrNotFound when there is none.
+	CloseCase(ctx context.Context, number string) error
+}
+
 // Ephemera keeps what expires: codes, tries, limits. Every single-use secret is a Take.
 // Values are sealed and keys are hashed by the implementation. Times follow the configured clock.
 type Ephemera interface {

@@ -74,7 +74,7 @@ func newHouse(t *testing.T, banks ...bank.Config) *house {
 	}
 	h.url = "http://localhost:" + port // a name: passkeys belong to a domain
 	h.accounts, err = account.New(account.Config{
-		Store: h.records, Sessions: h.records, Outbox: h.records, Ephemera: h.ephemera,
+		Store: h.records, Sessions: h.records, Outbox: h.records, Cases: h.records, Ephemera: h.ephemera,
 		Registries: registries(func(app account.Application) []account.Check { return h.asked(app) }),
 		Passwords:  credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1}),
 		Policy:     credential.NewPolicy(credential.PolicyConfig{}), Sealer: sealer, Issuer: h.url, Now: h.clock.Now,

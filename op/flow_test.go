@@ -123,7 +123,7 @@ func newRig(t testing.TB) *rig {
 func newRigOn(t testing.TB, rec *records.Store, eph *ephemera.Store, sealer *keys.Sealer, clock *storagetest.Clock) *rig {
 	t.Helper()
 	ctx := context.Background()
-	accounts, err := account.New(account.Config{Store: rec, Sessions: rec, Outbox: rec, Ephemera: eph, Sealer: sealer, Issuer: issuer, Now: clock.Now,
+	accounts, err := account.New(account.Config{Store: rec, Sessions: rec, Outbox: rec, Cases: rec, Ephemera: eph, Sealer: sealer, Issuer: issuer, Now: clock.Now,
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: 8, Iterations: 1})})
 	if err != nil {
 		t.Fatal(err)

@@ -94,7 +94,7 @@ func newHouseWith(t *testing.T, change func(*op.Config), clients ...op.Client) *
 	records, ephemera, sealer := storagetest.Open(t, h.clock.Now)
 	ring, err := keys.NewRing(t.Context(), keys.RingConfig{Store: records, Sealer: sealer, Now: h.clock.Now, Algorithms: []keys.Algorithm{keys.RS256, keys.ES256}})
 	must(t, err)
-	h.accounts, err = account.New(account.Config{Store: records, Sessions: records, Outbox: records, Ephemera: ephemera, Sealer: sealer,
+	h.accounts, err = account.New(account.Config{Store: records, Sessions: records, Outbox: records, Cases: records, Ephemera: ephemera, Sealer: sealer,
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1}), Policy: credential.NewPolicy(credential.PolicyConfig{}),
 		Issuer: issuer, Now: h.clock.Now})
 	must(t, err)

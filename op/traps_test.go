@@ -345,7 +345,7 @@ func TestTrap9AndTrap10NeitherClientsNorLogsReadWhatTheyShouldNot(t *testing.T) 
 	rec, eph, sealer := storagetest.Open(t, clock.Now)
 	ring, err := keys.NewRing(t.Context(), keys.RingConfig{Store: rec, Sealer: sealer, Now: clock.Now, Algorithms: []keys.Algorithm{keys.RS256, keys.ES256}})
 	must(t, err)
-	accounts, err := account.New(account.Config{Store: rec, Sessions: rec, Outbox: rec, Ephemera: eph, Sealer: sealer, Issuer: issuer, Now: clock.Now,
+	accounts, err := account.New(account.Config{Store: rec, Sessions: rec, Outbox: rec, Cases: rec, Ephemera: eph, Sealer: sealer, Issuer: issuer, Now: clock.Now,
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1}), Policy: credential.NewPolicy(credential.PolicyConfig{})})
 	must(t, err)
 	for _, c := range sampleClients() {

@@ -24,7 +24,7 @@ func open(t *testing.T) (*account.Service, *storagetest.Clock) {
 	clock := storagetest.NewClock()
 	records, ephemera, sealer := storagetest.Open(t, clock.Now)
 	hasher := credential.NewHasher(credential.HasherConfig{MemoryKiB: 64, Iterations: 1})
-	service, err := account.New(account.Config{Store: records, Sessions: records, Outbox: records, Ephemera: ephemera,
+	service, err := account.New(account.Config{Store: records, Sessions: records, Outbox: records, Cases: records, Ephemera: ephemera,
 		Passwords: hasher, Policy: credential.NewPolicy(credential.PolicyConfig{}), Sealer: sealer, Issuer: "http://localhost:8080", Now: clock.Now})
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (a *App) openAccounts(context.Context) (err error) {
 		return err
 	}
 	a.accounts, err = account.New(account.Config{
-		Store: a.records, Sessions: a.records, Outbox: a.records, Ephemera: a.ephemera, Registries: registries, Policy: policy,
+		Store: a.records, Sessions: a.records, Outbox: a.records, Cases: a.records, Ephemera: a.ephemera, Registries: registries, Policy: policy,
 		Passwords: credential.NewHasher(credential.HasherConfig{MemoryKiB: a.cfg.Passwords.MemoryKiB, Iterations: a.cfg.Passwords.Iterations,
 			Parallel: a.cfg.Passwords.Parallel, Queue: a.cfg.Passwords.Queue, Pepper: a.cfg.Passwords.Pepper, Former: a.cfg.Passwords.former}),
 		Sending: account.Sending{Prefixes: a.cfg.SMSLimits.Prefixes, Hour: a.cfg.SMSLimits.Hour, Day: a.cfg.SMSLimits.Day, Operator: a.cfg.SMSLimits.Operator},

@@ -37,17 +37,16 @@ func printActivation(out io.Writer, issuer, code string, made *account.Activatio
 	if err != nil {
 		return fmt.Errorf("drawing a QR code: %w", err)
 	}
-	const layout = "02.01.2006 15:04 UTC"
-	fmt.Fprintf(out, "%s\n%s\n\n%s\ngood from %s to %s, once\n", code, link, blocks(drawn), made.OpensAt.UTC().Format(layout), made.EndsAt.UTC().Format(layout))
+	fmt.Fprintf(out, "%s\n%s\n\n%s\ngood from %s to %s, once\n", code, link, blocks(drawn), moment(made.OpensAt), moment(made.EndsAt))
 	if made.Pair {
 		fmt.Fprintln(out, "The code opens nothing until another operator runs this command with -confirm.")
 	}
 	return nil
 }
 
-// blocks draws a QR code with a margin in a terminal, two rows in one line.
+// blocks draws a QR code with its quiet zone in a terminal, two rows in one line.
 func blocks(code *qr.Code) string {
-	const margin = 2
+	const margin = 4
 	var b strings.Builder
 	for y := -margin; y < code.Size+margin; y += 2 {
 		for x := -margin; x < code.Size+margin; x++ {

@@ -44,6 +44,7 @@ var commands = []command{
 	{"config", "", "print the configuration in force, secrets hidden", printConfig},
 	{"client", "list | show ID | secret ID | delete ID", "look after clients", clients},
 	{"account", "show ID | lock ID -reason R | unlock ID -reason R | open ID SWITCH -reason R | activate ID -reason CASE", "look after one account; each look is journalled", accounts},
+	{"case", "list | show NUMBER | answer NUMBER [-confirm] | close NUMBER -reason R", "read and answer who asks for their access back; each look is journalled", cases},
 	{"keys", "list | rotate ALG | reseal", "look after signing keys; seal everything under the newest master key", signingKeys},
 	{"journal", "verify [ID]", "recompute the chain of one journal or of all", journal},
 	{"passwords", "build -from HASHES -to FILTER", "turn a file of leaked password hashes into a filter", passwords},

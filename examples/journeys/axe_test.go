@@ -48,6 +48,11 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			c.looked("help")
 			c.open(s.url(0, "/recovery"))
 			c.looked("recovery")
+			for _, page := range []string{"activation", "case"} {
+				c.open(s.url(0, "/recovery/"+page))
+				c.press("continue") // errors beside their fields
+				c.looked("recovery-" + page)
+			}
 			c.open(s.url(1, "/fines"))
 			c.walk("identify")
 			c.press("continue") // an error beside its field

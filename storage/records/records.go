@@ -54,6 +54,7 @@ var (
 	_ account.Store        = (*Store)(nil)
 	_ account.SessionStore = (*Store)(nil)
 	_ account.Outbox       = (*Store)(nil)
+	_ account.CaseStore    = (*Store)(nil)
 	_ keys.Store           = (*Store)(nil)
 	_ op.ClientStore       = (*Store)(nil)
 	_ op.FamilyStore       = (*Store)(nil)

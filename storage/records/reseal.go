@@ -29,7 +29,7 @@ func sealedTables() []sealedTable {
 	}
 	return []sealedTable{
 		simple("accounts", func(id string) string { return accountPlace(account.ID(id)) }),
-		simple("sessions", sessionPlace), simple("families", familyPlace), simple("outbox", taskPlace),
+		simple("sessions", sessionPlace), simple("families", familyPlace), simple("outbox", taskPlace), simple("cases", casePlace),
 		{
 			name:  "events",
 			after: `SELECT account_id, seq, sealed FROM events WHERE account_id > $1 OR (account_id = $1 AND seq > $2) ORDER BY account_id, seq LIMIT $3`,

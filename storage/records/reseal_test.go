@@ -37,7 +37,7 @@ func TestOldMasterKeyIsNotNeededAfterEverythingWasSealedAnew(t *testing.T) {
 			fill(ctx, t, before, clock)
 			both, ring := open(fresh, old)
 			n, err := both.Reseal(ctx)
-			if err != nil || n < 5 {
+			if err != nil || n < 6 {
 				t.Fatalf("%d rows sealed anew: %v", n, err)
 			}
 			if n, err := ring.Reseal(ctx); err != nil || n != 1 {
@@ -66,6 +66,9 @@ func TestOldMasterKeyIsNotNeededAfterEverythingWasSealedAnew(t *testing.T) {
 			if tasks, err := after.Lease(ctx, []account.TaskKind{account.OwedNotice}, clock.Now(), 1, 10); err != nil || len(tasks) != 1 {
 				t.Errorf("the outbox does not open: %v", err)
 			}
+			if c, err := after.Case(ctx, "case"); err != nil || c.Filed.Contact != "anna@mail.example" {
+				t.Errorf("the case does not open: %v", err)
+			}
 		})
 	}
 }
@@ -81,6 +84,7 @@ func fill(ctx context.Context, t *testing.T, s *records.Store, clock *storagetes
 		s.CreateSession(ctx, &account.Session{ID: "session", Hash: "hash", AccountID: "anna", CreatedAt: now, SeenAt: now, ExpiresAt: now.AddDate(0, 0, 1)}, func(*account.Account) error { return nil }),
 		s.CreateFamily(ctx, &op.Family{ID: "family", AccountID: "anna", ClientID: "c", AuthTime: now, CreatedAt: now, ExpiresAt: now.AddDate(0, 0, 1)}),
 		s.Owe(ctx, account.Task{Kind: account.OwedNotice, DueAt: now, Payload: []byte(`{}`)}),
+		s.OpenCase(ctx, account.Case{Number: "case", OpenedAt: now, EndsAt: now.AddDate(0, 0, 1), Filed: account.Filing{Contact: "anna@mail.example"}}),
 	} {
 		if err != nil {
 			t.Fatal(err)

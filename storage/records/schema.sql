@@ -11,6 +11,16 @@ CREATE TABLE accounts (
     sealed        BYTEA  NOT NULL
 );
 
+CREATE TABLE cases (
+    id          TEXT   PRIMARY KEY,
+    opened_at   BIGINT NOT NULL,
+    ends_at     BIGINT NOT NULL,
+    answered_at BIGINT NOT NULL,
+    sealed      BYTEA  NOT NULL
+);
+
+CREATE INDEX cases_by_end ON cases (ends_at);
+
 CREATE TABLE clients (
     id         TEXT   PRIMARY KEY,
     document   TEXT   NOT NULL,

@@ -165,11 +165,14 @@ func (s *Store) Sessions(ctx context.Context, id account.ID, now time.Time) ([]a
 	return sessions, found.Err()
 }
 
-// Sweep forgets sessions that expired before the given time, and token families that ended or expired before its day. They
+// Sweep forgets sessions that expired before the given time, token families that ended or expired before its day, and cases that have ended by now. They
 // are dead for every question that is asked of them.
 func (s *Store) Sweep(ctx context.Context, before time.Time) error {
 	if _, err := s.db.writer().exec(ctx, `DELETE FROM sessions WHERE expires_at < $1`, toStore(before)); err != nil {
 		return fmt.Errorf("sweeping sessions: %w", err)
+	}
+	if _, err := s.db.writer().exec(ctx, `DELETE FROM cases WHERE ends_at <= $1`, toStore(s.now())); err != nil {
+		return fmt.Errorf("sweeping cases: %w", err)
 	}
 	// The times are asked too: the release before does not know the day and leaves it at 0.
 	_, err := s.db.writer().exec(ctx, `DELETE FROM families WHERE sweep_on < $2 AND (expires_at < $1 OR (ended_at > 0 AND ended_at < $1))`,

@@ -60,6 +60,9 @@ func writeCanaries(t *testing.T, b bench) {
 	must(t, b.Create(t.Context(), a))
 	must(t, b.Update(t.Context(), a.ID, func(a *account.Account) error { a.Level = account.Standard; return nil }))
 	must(t, b.Owe(t.Context(), account.Task{Kind: account.OwedNotice, Payload: []byte("code-482913")}))
+	must(t, b.OpenCase(t.Context(), account.Case{Number: "case", OpenedAt: now, EndsAt: now.Add(time.Hour), Filed: account.Filing{
+		Person: a.Person, Passport: a.Passport, Contact: "+79161234567", Origin: origin,
+	}}))
 	must(t, b.CreateSession(t.Context(), &account.Session{ID: keys.RandomID(), Hash: keys.Hash("cookie-value"), AccountID: a.ID, CreatedAt: now, Origin: origin}, unchanged))
 	f := b.newFamily(a.ID)
 	f.Nonce, f.JKT, f.RefreshHash = "nonce-value", "thumbprint", keys.Hash("cookie-value")

@@ -45,9 +45,9 @@ type rule struct {
 }
 
 // Records is the contract of the records: account.Store, account.SessionStore, account.Outbox,
-// keys.Store, op.ClientStore and op.FamilyStore. database names a fresh, empty database.
+// account.CaseStore, keys.Store, op.ClientStore and op.FamilyStore. database names a fresh, empty database.
 func Records(t *testing.T, database func(testing.TB) string) {
-	rules := slices.Concat(accountRules, journalRules, outboxRules, sessionRules, familyRules, clientRules, keyRules, databaseRules)
+	rules := slices.Concat(accountRules, journalRules, outboxRules, sessionRules, caseRules, familyRules, clientRules, keyRules, databaseRules)
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()
