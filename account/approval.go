@@ -104,7 +104,7 @@ func (s *Service) AskPush(ctx context.Context, id ID, req PushRequest) (Ask, err
 	if err := s.cfg.Ephemera.Put(ctx, askSlotKey(id, slot), []byte(ask.ID), askLife); err != nil {
 		return Ask{}, fmt.Errorf("putting a request before a person: %w", err)
 	}
-	return ask, nil
+	return ask, s.callDevices(ctx, a, ask)
 }
 
 func newAsk(flow string, service map[string]string, o Origin, now time.Time, life time.Duration) Ask {

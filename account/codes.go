@@ -255,11 +255,27 @@ func (s *Service) keepCode(ctx context.Context, slots string, c sentCode) error 
 func (s *Service) codeHash(id, code string) string { return s.cfg.Sealer.Index("code/"+id, code) }
 
 func (s *Service) oweNotice(ctx context.Context, n Notice) error {
+	task, err := s.noticeTask(OwedNotice, n)
+	if err != nil {
+		return err
+	}
+	return s.oweAll(ctx, task)
+}
+
+func (s *Service) noticeTask(kind TaskKind, n Notice) (Task, error) {
 	payload, err := json.Marshal(n)
 	if err != nil {
-		return fmt.Errorf("encoding a notice: %w", err)
+		return Task{}, fmt.Errorf("encoding a notice: %w", err)
 	}
-	if err := s.cfg.Outbox.Owe(ctx, Task{Kind: OwedNotice, DueAt: s.now(), Payload: payload}); err != nil {
+	return Task{Kind: kind, DueAt: s.now(), Payload: payload}, nil
+}
+
+// oweAll owes what no change of an account carries, and wakes who pays it.
+func (s *Service) oweAll(ctx context.Context, tasks ...Task) error {
+	if len(tasks) == 0 {
+		return nil
+	}
+	if err := s.cfg.Outbox.Owe(ctx, tasks...); err != nil {
 		return fmt.Errorf("owing a notice: %w", err)
 	}
 	s.kick()

@@ -44,6 +44,7 @@ type TaskKind string
 // The kinds of tasks.
 const (
 	OwedNotice TaskKind = "notice" // Payload is a Notice; notify pays
+	OwedPush   TaskKind = "push"   // Payload is a Notice to a device; notify pays, apart from the others: push services are strangers
 	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
 	OwedAlert  TaskKind = "alert"  // tell the person of new browsers; account pays
 	OwedLogout TaskKind = "logout" // Payload is an Ended: services hear that sessions are over; op pays
@@ -68,9 +69,10 @@ type Ended struct {
 
 // Notice is a message to a person on one channel.
 type Notice struct {
-	Channel  string            // "sms" or "mail"
-	To       string            // phone in E.164, or address
+	Channel  string            // "sms", "mail" or "push"
+	To       string            // phone in E.164, or address; for push, what Service.PushTarget knows
 	Template string            // name of a message template: "code", "password-changed", …
 	Lang     string            // "ru" or "en"
 	Args     map[string]string // what the template says; may hold a code or a link
+	Until    time.Time         `json:",omitzero"` // from then on it is worth nothing; zero: see notify
 }

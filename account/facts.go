@@ -25,6 +25,8 @@ const (
 	SMSFactorRemoved  EventKind = "sms-factor-removed"
 	PushAdded         EventKind = "push-added"
 	PushRemoved       EventKind = "push-removed"
+	PushSubscribed    EventKind = "push-subscribed"
+	PushUnsubscribed  EventKind = "push-unsubscribed"
 	PushApproved      EventKind = "push-approved"
 	PushRefused       EventKind = "push-refused"
 	PushReported      EventKind = "push-reported"

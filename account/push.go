@@ -22,6 +22,8 @@ type PushDevice struct {
 	UserAgent string
 	AddedAt   time.Time
 	UsedAt    time.Time // when it last answered
+
+	Subscription PushSubscription // where it is told of requests; zero: the page alone shows them
 }
 
 // HasPush reports whether approvals on a device are a second factor of the account.

@@ -17,6 +17,7 @@ type state struct {
 	Application applicationState
 	Evidence    []evidenceState
 	TOTP        []totpState
+	PushDevices []pushState
 }
 
 type plainAccount Account
@@ -51,6 +52,15 @@ type totpState struct {
 
 type plainTOTP credential.TOTP
 
+type pushState struct {
+	plainPush
+	Subscription subscriptionState `json:",omitzero"`
+}
+
+type plainPush PushDevice
+
+type subscriptionState struct{ Endpoint, Key, Auth string }
+
 // Encode reveals everything that an account holds. Only a store that seals the result may call it.
 func Encode(a *Account) ([]byte, error) {
 	s := state{plainAccount: plainAccount(*a), SNILS: a.SNILS.digits, INN: a.INN.digits,
@@ -61,6 +71,10 @@ func Encode(a *Account) ([]byte, error) {
 	}
 	for _, t := range a.TOTP {
 		s.TOTP = append(s.TOTP, totpState{plainTOTP(t), t.Secret.Reveal()})
+	}
+	for _, d := range a.PushDevices {
+		to := d.Subscription
+		s.PushDevices = append(s.PushDevices, pushState{plainPush(d), subscriptionState{to.Endpoint.Reveal(), to.Key, to.Auth.Reveal()}})
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -90,6 +104,11 @@ func Decode(text []byte) (*Account, error) {
 		totp := credential.TOTP(t.plainTOTP)
 		totp.Secret = keys.NewSecret(t.Secret)
 		a.TOTP = append(a.TOTP, totp)
+	}
+	for _, d := range s.PushDevices {
+		device, to := PushDevice(d.plainPush), d.Subscription
+		device.Subscription = PushSubscription{keys.NewSecret(to.Endpoint), to.Key, keys.NewSecret(to.Auth)}
+		a.PushDevices = append(a.PushDevices, device)
 	}
 	return &a, nil
 }

@@ -25,7 +25,8 @@ func TestEncodedAccountIsTheSameAfterDecoding(t *testing.T) {
 		TOTP:   []credential.TOTP{{ID: "t", Secret: keys.NewSecret("JBSWY3DP"), LastStep: 7}},
 		Backup: credential.BackupSet{MadeAt: now, Hashes: []string{"h"}},
 		Grants: []Grant{{ClientID: "c", Scopes: []string{"openid"}}}, LastVisit: Visit{now, netip.MustParseAddr("198.51.100.7")},
-		Banks: []BankLink{{Bank: "green", Issuer: "i", Subject: "s"}},
+		Banks:       []BankLink{{Bank: "green", Issuer: "i", Subject: "s"}},
+		PushDevices: []PushDevice{{ID: "d", Hash: "h", UsedAt: now}, {ID: "e", Subscription: PushSubscription{keys.NewSecret("https://push.example/1"), "key", keys.NewSecret("auth")}}},
 	}
 	text, err := Encode(a)
 	if err != nil {

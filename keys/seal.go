@@ -33,6 +33,7 @@ type Sealer struct {
 	current string
 	aeads   map[string]cipher.AEAD
 	index   []byte
+	vapid   *VAPID
 }
 
 // NewSealer derives the working keys from the masters and the index key (each 32 bytes).
@@ -67,7 +68,10 @@ func NewSealer(masters []MasterKey, index Secret) (*Sealer, error) {
 		}
 	}
 	var err error
-	s.index, err = hkdf.Key(sha256.New, []byte(index.Reveal()), nil, "vhod index v1", 32)
+	if s.index, err = hkdf.Key(sha256.New, []byte(index.Reveal()), nil, "vhod index v1", 32); err != nil {
+		return nil, err
+	}
+	s.vapid, err = newVAPID(index)
 	return s, err
 }
 

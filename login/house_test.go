@@ -95,7 +95,7 @@ func newHouse(t *testing.T, banks ...bank.Config) *house {
 	}}
 	h.door, err = login.New(login.Config{
 		Issuer: h.url, Accounts: h.accounts, Provider: func() op.Interaction { return h.provider },
-		Ephemera: h.ephemera, Pages: pages, Banks: banks,
+		Ephemera: h.ephemera, Pages: pages, Banks: banks, PushKey: sealer.VAPID().Public(),
 		VerifySignature: func(_ context.Context, message, content []byte, at time.Time) (*cms.Signer, error) {
 			return h.verify(message, content, at)
 		},

@@ -23,7 +23,7 @@ import (
 )
 
 // Config is what the front door needs. Everything but Banks, Partners, VerifySignature,
-// Services and TrustedProxies must be set.
+// Services, PushKey and TrustedProxies must be set.
 type Config struct {
 	Issuer         string // https://host; cookies are __Host- and Secure when it is https
 	Accounts       *account.Service
@@ -33,6 +33,7 @@ type Config struct {
 	Banks          []bank.Config
 	Partners       http.RoundTripper  // to the banks; http.DefaultTransport when nil
 	Services       func() []op.Client // names of clients for the cabinet
+	PushKey        string             // by which browsers take messages (RFC 8292 §3.2); empty: none is asked to
 	Agreements     map[string]string  // document ("terms", "privacy") → current version
 	TrustedProxies []string           // CIDRs whose X-Forwarded-For is believed
 	Now            func() time.Time

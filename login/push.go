@@ -23,6 +23,11 @@ func (d *Door) pushRoutes() []route {
 		{"GET /me/approve", d.showApprove},
 		{"POST /me/approve", d.takeApprove},
 		{"GET /me/approve/events", d.watchApprove},
+		{"GET /me/approve/push", d.showApprove},
+		{"POST /me/approve/push", d.subscribePush},
+		{"GET /me/approve/push/off", d.showApprove},
+		{"POST /me/approve/push/off", d.unsubscribePush},
+		{"GET /push/worker.js", d.pushWorker},
 	}
 }
 
@@ -227,6 +232,7 @@ type approveData struct {
 	Device   *account.PushDevice // nil: this browser approves nothing
 	Asks     []askLine
 	Reported bool
+	PushKey  string // this browser may be told of requests, by this key; empty: it is, or nobody is
 }
 
 // approveDone are the notices of the page after an answer.
@@ -236,6 +242,8 @@ var approveDone = map[string]string{
 	string(account.WrongOne): "notice.push-wrong",
 	string(account.Reported): "notice.push-reported",
 	"over":                   "notice.push-over",
+	"on":                     "notice.push-on",
+	"off":                    "notice.push-off",
 }
 
 const approvePage = "/me/approve"
@@ -243,6 +251,10 @@ const approvePage = "/me/approve"
 // showApprove shows what waits for the person's word. The device alone is let in: who holds its cookie holds the factor, and
 // needs no session beside it, which they may be about to open by this very factor.
 func (d *Door) showApprove(w http.ResponseWriter, r *http.Request) error {
+	return d.renderApprove(w, r, nil)
+}
+
+func (d *Door) renderApprove(w http.ResponseWriter, r *http.Request, failed error) error {
 	person, device, err := d.approver(r)
 	if err != nil {
 		return err
@@ -253,6 +265,9 @@ func (d *Door) showApprove(w http.ResponseWriter, r *http.Request) error {
 	page.Notice = approveDone[done]
 	if device == nil {
 		return d.render(w, r, nil, page)
+	}
+	if device.Subscription.IsZero() {
+		data.PushKey = d.cfg.PushKey
 	}
 	asks, err := d.cfg.Accounts.Asks(r.Context(), person.ID)
 	if err != nil {
@@ -268,7 +283,7 @@ func (d *Door) showApprove(w http.ResponseWriter, r *http.Request) error {
 	d.setCookie(w, cookieApprover, d.cookie(r, cookieApprover), account.BrowserLife)
 	page.Data, page.User = data, displayName(person)
 	page.Live = approvePage + "/events?seen=" + url.QueryEscape(askIDs(asks))
-	return d.render(w, r, nil, page)
+	return d.renderForm(w, r, nil, page, failed)
 }
 
 // takeApprove takes the person's word.

@@ -46,6 +46,7 @@ type Config struct {
 	Pages  *templates.Set
 	SMS    []Sender // in order of preference
 	Mail   []Sender
+	Push   *WebPush // nil: browsers are told of nothing
 	Now    func() time.Time
 	Log    *slog.Logger
 	// Tried is told of every try: the channel and what became of it. May be nil.
@@ -55,8 +56,8 @@ type Config struct {
 const (
 	// parallel is how many messages are under way at once: enough for a slow vendor, few enough to be polite.
 	parallel = 8
-	// lease hides a task from other nodes for longer than all vendors of a channel may take.
-	lease = time.Minute
+	// leased hides a task from other nodes for longer than all vendors of a channel may take.
+	leased = time.Minute
 	// sendTimeout bounds one vendor.
 	sendTimeout = 10 * time.Second
 	// poll is how often the outbox is looked at without a kick: for what other nodes left and what was postponed.
@@ -75,7 +76,13 @@ const codeTries = 5
 
 // Payer pays owed notices.
 type Payer struct {
-	cfg  Config
+	cfg   Config
+	lanes []lane
+}
+
+// lane pays one kind of task. What goes to push services, which strangers choose, holds up nothing that goes to our vendors.
+type lane struct {
+	kind account.TaskKind
 	kick chan struct{}
 }
 
@@ -90,38 +97,52 @@ func New(cfg Config) (*Payer, error) {
 	if cfg.Tried == nil {
 		cfg.Tried = func(string, Outcome) {}
 	}
-	return &Payer{cfg: cfg, kick: make(chan struct{}, 1)}, nil
+	p := &Payer{cfg: cfg}
+	for _, kind := range []account.TaskKind{account.OwedNotice, account.OwedPush} {
+		p.lanes = append(p.lanes, lane{kind, make(chan struct{}, 1)})
+	}
+	return p, nil
 }
 
 // Kick makes the payer look at once. It never blocks.
 func (p *Payer) Kick() {
-	select {
-	case p.kick <- struct{}{}:
-	default:
+	for _, l := range p.lanes {
+		select {
+		case l.kick <- struct{}{}:
+		default:
+		}
 	}
 }
 
 // Run pays until ctx ends; messages under way are finished first. An outbox that fails is asked again.
 func (p *Payer) Run(ctx context.Context) error {
+	var group errgroup.Group
+	for _, l := range p.lanes {
+		group.Go(func() error { return p.run(ctx, l) })
+	}
+	return group.Wait()
+}
+
+func (p *Payer) run(ctx context.Context, l lane) error {
 	ticker := time.NewTicker(poll)
 	defer ticker.Stop()
 	for {
-		if err := p.payAll(ctx); err != nil && ctx.Err() == nil {
+		if err := p.payAll(ctx, l.kind); err != nil && ctx.Err() == nil {
 			p.cfg.Log.ErrorContext(ctx, "paying notices", "error", err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-p.kick:
+		case <-l.kick:
 		case <-ticker.C:
 		}
 	}
 }
 
-// payAll pays everything that is due now.
-func (p *Payer) payAll(ctx context.Context) error {
+// payAll pays everything of a kind that is due now.
+func (p *Payer) payAll(ctx context.Context, kind account.TaskKind) error {
 	for ctx.Err() == nil {
-		tasks, err := p.cfg.Outbox.Lease(ctx, []account.TaskKind{account.OwedNotice}, p.cfg.Now(), lease, parallel)
+		tasks, err := p.cfg.Outbox.Lease(ctx, []account.TaskKind{kind}, p.cfg.Now(), leased, parallel)
 		if err != nil {
 			return fmt.Errorf("leasing notices: %w", err)
 		}
@@ -151,15 +172,22 @@ func (p *Payer) pay(ctx context.Context, task account.Task) error {
 		return p.cfg.Outbox.Pay(ctx, task.ID)
 	}
 	log := p.cfg.Log.With("task", task.ID, "template", n.Template, "channel", n.Channel, "tries", task.Attempts+1, "error", err)
-	if task.Attempts >= triesOf(n.Template) || errors.Is(err, ErrRefused) {
+	switch {
+	case errors.Is(err, errGone): // as browsers come and go
+		log.InfoContext(ctx, "a notice has nowhere to go")
+	case errors.Is(err, ErrRefused) || task.Attempts >= triesOf(n.Template) || over(n, p.cfg.Now().Add(waits[task.Attempts])):
 		log.ErrorContext(ctx, "a notice is dropped")
-		p.cfg.Tried(n.Channel, Dropped)
-		return p.cfg.Outbox.Pay(ctx, task.ID)
+	default:
+		log.WarnContext(ctx, "a notice is postponed")
+		p.cfg.Tried(n.Channel, Postponed)
+		return p.cfg.Outbox.Postpone(ctx, task.ID, p.cfg.Now().Add(waits[task.Attempts]))
 	}
-	log.WarnContext(ctx, "a notice is postponed")
-	p.cfg.Tried(n.Channel, Postponed)
-	return p.cfg.Outbox.Postpone(ctx, task.ID, p.cfg.Now().Add(waits[task.Attempts]))
+	p.cfg.Tried(n.Channel, Dropped)
+	return p.cfg.Outbox.Pay(ctx, task.ID)
 }
+
+// over reports whether a notice is worth nothing at that time.
+func over(n account.Notice, at time.Time) bool { return !n.Until.IsZero() && !at.Before(n.Until) }
 
 func triesOf(template string) int {
 	if strings.HasPrefix(template, "code-") {
@@ -168,16 +196,19 @@ func triesOf(template string) int {
 	return len(waits)
 }
 
+// errLate says that a notice came to nothing while it waited.
+var errLate = fmt.Errorf("it is worth nothing any more: %w", ErrRefused)
+
 // deliver tries the vendors of the channel in order. The error is ErrRefused when all of them refuse.
 func (p *Payer) deliver(ctx context.Context, n account.Notice) error {
+	if over(n, p.cfg.Now()) {
+		return errLate
+	}
 	m, err := p.cfg.Pages.Message(n.Template, n.Channel, n.Lang, n.Args)
 	if err != nil {
 		return fmt.Errorf("rendering: %w", err)
 	}
-	senders := p.cfg.Mail
-	if n.Channel == "sms" {
-		senders = p.cfg.SMS
-	}
+	senders := p.senders(n)
 	if len(senders) == 0 {
 		return fmt.Errorf("no vendor for channel %q", n.Channel)
 	}
@@ -195,6 +226,19 @@ func (p *Payer) deliver(ctx context.Context, n account.Notice) error {
 		return again
 	}
 	return err
+}
+
+// senders are the vendors of a notice's channel, in order of preference.
+func (p *Payer) senders(n account.Notice) []Sender {
+	switch {
+	case n.Channel == "sms":
+		return p.cfg.SMS
+	case n.Channel != "push":
+		return p.cfg.Mail
+	case p.cfg.Push == nil:
+		return nil
+	}
+	return []Sender{p.cfg.Push.until(n.Until)}
 }
 
 func send(ctx context.Context, s Sender, to string, m templates.Message) error {

@@ -32,6 +32,9 @@ type office struct {
 	sms    notify.Sender
 	mail   notify.Sender
 	log    *bytes.Buffer
+	world  string // where the outside world is
+	push   *notify.WebPush
+	vapid  *keys.VAPID
 
 	mu    sync.Mutex
 	tried map[notify.Outcome]int
@@ -39,15 +42,16 @@ type office struct {
 
 func open(t *testing.T) *office {
 	t.Helper()
-	o := &office{t: t, clock: storagetest.NewClock(), faults: faults.NewSet("sms", "mail"), log: &bytes.Buffer{}, tried: map[notify.Outcome]int{}}
+	o := &office{t: t, clock: storagetest.NewClock(), faults: faults.NewSet("sms", "mail", "push"), log: &bytes.Buffer{}, tried: map[notify.Outcome]int{}}
 	records, _, _ := storagetest.Open(t, o.clock.Now)
 	o.outbox, o.box = records, inbox.NewBox(o.clock.Now)
-	world, err := inbox.New(inbox.Config{Box: o.box, Clock: inbox.NewClock(0), Faults: o.faults, SMSKey: "gateway-key"})
+	world, err := inbox.New(inbox.Config{Box: o.box, Clock: inbox.NewClock(time.Until(o.clock.Now())), Faults: o.faults, SMSKey: "gateway-key"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	gateway := httptest.NewServer(world.Handler())
 	t.Cleanup(gateway.Close)
+	o.world = gateway.URL
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +75,7 @@ func (o *office) start(sms, mail []notify.Sender) (p *notify.Payer, stop func())
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	p, err = notify.New(notify.Config{Outbox: o.outbox, Pages: pages, SMS: sms, Mail: mail, Now: o.clock.Now,
+	p, err = notify.New(notify.Config{Outbox: o.outbox, Pages: pages, SMS: sms, Mail: mail, Push: o.push, Now: o.clock.Now,
 		Log: slog.New(slog.NewTextHandler(o.log, nil)), Tried: func(_ string, outcome notify.Outcome) {
 			o.mu.Lock()
 			defer o.mu.Unlock()
@@ -95,12 +99,22 @@ func (o *office) start(sms, mail []notify.Sender) (p *notify.Payer, stop func())
 
 func (o *office) owe(notices ...account.Notice) {
 	o.t.Helper()
+	o.oweAs(account.OwedNotice, notices)
+}
+
+func (o *office) owePush(notices ...account.Notice) {
+	o.t.Helper()
+	o.oweAs(account.OwedPush, notices)
+}
+
+func (o *office) oweAs(kind account.TaskKind, notices []account.Notice) {
+	o.t.Helper()
 	for _, n := range notices {
 		payload, err := json.Marshal(n)
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		if err := o.outbox.Owe(o.t.Context(), account.Task{Kind: account.OwedNotice, DueAt: o.clock.Now(), Payload: payload}); err != nil {
+		if err := o.outbox.Owe(o.t.Context(), account.Task{Kind: kind, DueAt: o.clock.Now(), Payload: payload}); err != nil {
 			o.t.Fatal(err)
 		}
 	}

@@ -137,6 +137,15 @@ func (f *fetcher) post(ctx context.Context, raw string, form url.Values, most in
 	return f.send(ctx, raw, []byte(form.Encode()), http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, most)
 }
 
+// NewPoster returns a way out for other rooms, by the rules of every fetch: it posts a body under these headers to an address
+// that somebody else named, and returns the status of the answer. What the answer says is not read. Errors do not hold the address.
+func NewPoster(cfg Outbound) func(ctx context.Context, address string, body []byte, header http.Header) (status int, err error) {
+	f := newFetcher(cfg)
+	return func(ctx context.Context, address string, body []byte, header http.Header) (int, error) {
+		return f.send(ctx, address, body, header, 4<<10)
+	}
+}
+
 // send posts a body under these headers, like post.
 func (f *fetcher) send(ctx context.Context, raw string, body []byte, header http.Header, most int64) (status int, err error) {
 	r, err := f.request(ctx, http.MethodPost, raw, body)

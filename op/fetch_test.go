@@ -127,3 +127,17 @@ func TestP29AnAllowedNeighbourIsFetchedWithinLimits(t *testing.T) {
 		t.Errorf("a neighbour of the allowed one was visited %d times: %v", visits.Load(), err)
 	}
 }
+
+func TestAPosterGoesNowhereInside(t *testing.T) {
+	port, visits := trapHost(t)
+	post := op.NewPoster(op.Outbound{})
+	for _, address := range []string{"http://127.0.0.1:", "https://127.0.0.1:", "https://localhost:", "https://[::ffff:127.0.0.1]:", "https://user@127.0.0.1:"} {
+		status, err := post(t.Context(), address+port+"/push/secret", []byte("a message"), http.Header{"Ttl": {"60"}})
+		if err == nil || status != 0 || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%s: %d, %v", address, status, err)
+		}
+	}
+	if n := visits.Load(); n != 0 {
+		t.Errorf("%d came", n)
+	}
+}

@@ -70,14 +70,19 @@ const forever = 365 * 24 * time.Hour
 
 // ServeHTTP answers GET and HEAD of a known address.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	file, ok := a.files[r.URL.Path]
-	if !ok {
+	if _, ok := a.files[r.URL.Path]; !ok {
 		http.NotFound(w, r)
 		return
 	}
+	a.write(w, r, r.URL.Path, fmt.Sprintf("public, max-age=%d, immutable", int(forever.Seconds())))
+}
+
+// write answers with the asset of an address.
+func (a *assets) write(w http.ResponseWriter, r *http.Request, address, caching string) {
+	file := a.files[address]
 	h := w.Header()
 	h.Set("Content-Type", file.kind)
-	h.Set("Cache-Control", fmt.Sprintf("public, max-age=%d, immutable", int(forever.Seconds())))
+	h.Set("Cache-Control", caching)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Vary", "Accept-Encoding")

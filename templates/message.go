@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Message is a rendered notice. SMS has Text alone.
+// Message is a rendered notice. An SMS has Text alone, a push message no HTML.
 type Message struct {
 	Subject, Text, HTML string
 }
@@ -19,7 +19,7 @@ type mail struct {
 }
 
 // Message renders a notice: message.NAME.sms is the text of an SMS, message.NAME.subject and message.NAME.text (with paragraphs
-// divided by empty lines) of a mail. Args are the words' own; Code and Link stand on lines of their own. The
+// divided by empty lines) of a mail, or the title and the body of a push message. Args are the words' own; Code and Link stand on lines of their own. The
 // last line of an SMS with a code is bound to the host by which phones fill it in (https://wicg.github.io/sms-one-time-codes/).
 func (s *Set) Message(name, channel, lang string, args map[string]string) (Message, error) {
 	data := make(map[string]any, len(args))
@@ -43,6 +43,9 @@ func (s *Set) Message(name, channel, lang string, args map[string]string) (Messa
 	text, err := s.words.text(lang, "message."+name+".text", data)
 	if err != nil {
 		return Message{}, err
+	}
+	if channel == "push" {
+		return Message{Subject: subject, Text: text}, nil
 	}
 	m := mail{Lang: lang, Subject: subject, Paragraphs: strings.Split(strings.TrimSpace(text), "\n\n"), Code: args["Code"], Link: args["Link"]}
 	var html bytes.Buffer

@@ -328,5 +328,15 @@ func WithLang(ctx context.Context, lang string) context.Context {
 	return context.WithValue(ctx, langKey{}, lang)
 }
 
+// Script serves an asset at an address that stays: browsers ask every time whether it has changed.
+func (s *Set) Script(w http.ResponseWriter, r *http.Request, name string) error {
+	address, err := s.assets.url(name)
+	if err != nil {
+		return err
+	}
+	s.assets.write(w, r, address, "no-cache")
+	return nil
+}
+
 // Assets serves /assets/…: hashed names that never change, precompressed.
 func (s *Set) Assets() http.Handler { return s.assets }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/vhod-id/vhod/account"
@@ -142,8 +143,33 @@ func (a *App) openNotify() (err error) {
 		}
 		cfg.Mail = append(cfg.Mail, sender)
 	}
+	if cfg.Push, err = a.webPush(); err != nil {
+		return err
+	}
 	a.payer, err = notify.New(cfg)
 	return err
+}
+
+// webPush sends messages to browsers. Operators of push services reach us by the issuer, where it is an https address.
+func (a *App) webPush() (*notify.WebPush, error) {
+	contact := ""
+	if strings.HasPrefix(a.cfg.Issuer, "https://") {
+		contact = a.cfg.Issuer
+	}
+	return notify.NewWebPush(notify.WebPushConfig{
+		Key: a.sealer.VAPID(), Contact: contact, Now: a.cfg.Now, Post: op.NewPoster(a.outbound()),
+		Target: func(ctx context.Context, to string) (account.PushSubscription, error) {
+			return a.accounts.PushTarget(ctx, to)
+		},
+		Gone: func(ctx context.Context, to string, was account.PushSubscription) error {
+			return a.accounts.PushGone(ctx, to, was)
+		},
+	})
+}
+
+// outbound is where we go on the word of others.
+func (a *App) outbound() op.Outbound {
+	return op.Outbound{Allow: a.cfg.Outbound.Allow, Roots: a.roots()}
 }
 
 // openDoors wires the provider and the front door, which know each other by an interface each, and puts the routes together.
@@ -158,7 +184,7 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	}
 	a.provider, err = op.New(ctx, op.Config{
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
-		Outbound: op.Outbound{Allow: a.cfg.Outbound.Allow, Roots: a.roots()}, Registration: a.initialTokens(), SoftwareIssuers: issuers,
+		Outbound: a.outbound(), Registration: a.initialTokens(), SoftwareIssuers: issuers,
 		Outbox: a.records, MTLS: mutual, Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
 		Now: a.cfg.Now, Log: a.log,
 	})
@@ -180,7 +206,8 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	a.door, err = login.New(login.Config{
 		VerifySignature: verify,
 		Issuer:          a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
-		Pages: a.pages, Banks: banks, Partners: a.partners, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
+		PushKey: a.sealer.VAPID().Public(),
+		Pages:   a.pages, Banks: banks, Partners: a.partners, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
 		Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {

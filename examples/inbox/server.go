@@ -1,9 +1,9 @@
 // Package inbox is the outside world of the stand: what people receive, who they are, what time it is,
 // and what goes wrong.
 //
-// It plays the SMS gateway and a mail server and keeps every message, so that a script reads codes and
-// links as a person would. The stand's clock and faults are moved here. It is for loopback alone:
-// everybody who reaches it may read and change everything.
+// It plays the SMS gateway, a mail server, and a push service with the browsers behind it, and keeps every message,
+// so that a script reads codes and links as a person would. The stand's clock and faults are moved here. It is
+// for loopback alone: everybody who reaches it may read and change everything.
 package inbox
 
 import (
@@ -33,7 +33,10 @@ type Config struct {
 }
 
 // Server is the outside world.
-type Server struct{ cfg Config }
+type Server struct {
+	cfg      Config
+	browsers browsers
+}
 
 // New checks the configuration.
 func New(cfg Config) (*Server, error) {
@@ -46,7 +49,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Authority == nil {
 		cfg.Authority = http.NotFoundHandler()
 	}
-	return &Server{cfg}, nil
+	return &Server{cfg: cfg, browsers: browsers{all: map[string]browser{}}}, nil
 }
 
 // Handler serves everything that stand.md promises of the outside world.
@@ -56,6 +59,9 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /messages", s.messages)
 	mux.HandleFunc("DELETE /messages", s.clear)
 	mux.HandleFunc("POST /sms", s.sms)
+	mux.HandleFunc("POST /push/subscriptions", s.subscribe)
+	mux.HandleFunc("POST /push/{id}", s.push)
+	mux.HandleFunc("DELETE /push/{id}", s.unsubscribe)
 	mux.HandleFunc("GET /people", s.people)
 	mux.HandleFunc("GET /clock", s.clock)
 	mux.HandleFunc("POST /clock", s.advance)

@@ -97,7 +97,7 @@ func (s *Stand) open() (err error) {
 	}
 	population := registries.NewPopulation(s.clock.Now())
 	broken := faults.NewSet(registries.FaultPassport, registries.FaultSNILS, registries.FaultINN,
-		inbox.FaultSMS, inbox.FaultMail, "bank-green", "bank-yellow")
+		inbox.FaultSMS, inbox.FaultMail, inbox.FaultPush, "bank-green", "bank-yellow")
 	if err := s.openTLS(); err != nil {
 		return err
 	}

@@ -45,10 +45,10 @@ func TestEveryAttackOnTheProtocolHasATest(t *testing.T) {
 	for i := range 7 { // banks
 		ids = append(ids, fmt.Sprintf("L%02d", i+1))
 	}
-	for i := range 11 { // second factors
+	for i := range 12 { // second factors
 		ids = append(ids, fmt.Sprintf("F%02d", i+1))
 	}
-	for i := range 3 { // risk
+	for i := range 4 { // risk
 		ids = append(ids, fmt.Sprintf("K%02d", i+1))
 	}
 	for _, id := range ids {
