@@ -180,3 +180,29 @@ func (h *house) shown() string {
 	}
 	return code
 }
+
+func TestWrongTriesAtTwoNodesOverServersAllCount(t *testing.T) {
+	nodes := housesOnServers(t)
+	a := nodes[0].anna()
+	secret := nodes[0].withApp(a)
+	if _, err := nodes[0].SendCode(t.Context(), request("f1")); err != nil {
+		t.Fatal(err)
+	}
+	code := nodes[0].lastCode()
+	var turn atomic.Int64
+	_, wrong := together(50, func() error {
+		_, err := nodes[turn.Add(1)%2].check("f1", not(code))
+		return err
+	})
+	if wrong[account.ErrWrongCode] > 2 || wrong[account.ErrCodeSpent] < 48 {
+		t.Errorf("of a code by SMS: %v", wrong)
+	}
+	_, wrong = together(50, func() error {
+		i := turn.Add(1)
+		_, o := bot(int(i))
+		return nodes[i%2].VerifyTOTP(t.Context(), a.ID, not(nodes[0].codeOf(secret)), o)
+	})
+	if wrong[account.ErrWrongCode] != 20 {
+		t.Errorf("of an app: %v", wrong)
+	}
+}

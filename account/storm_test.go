@@ -197,3 +197,23 @@ func TestStormIsSeenWhileEphemeraAreAway(t *testing.T) {
 		t.Errorf("a node by itself judged %d guesses, not half of what all may", judged)
 	}
 }
+
+func TestStormIsSeenByAllNodesOverServers(t *testing.T) {
+	nodes := housesOnServers(t)
+	for _, n := range nodes {
+		n.cfg.Storm.Wrong = 6
+		n.Service = n.node()
+	}
+	for i := range 6 {
+		by, o := bot(i)
+		if _, err := nodes[i%2].VerifyPassword(t.Context(), by, wrongPassword(i), o); !errors.Is(err, account.ErrWrongCredentials) {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	for i, n := range nodes {
+		by, o := bot(10 + i)
+		if _, err := n.VerifyPassword(t.Context(), by, wrongPassword(i), o); !errors.As(err, new(account.TollError)) {
+			t.Errorf("node %d: %v", i, err)
+		}
+	}
+}
