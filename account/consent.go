@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Grant returns the person's consent to a service that acts for itself, or nil.
@@ -85,12 +86,19 @@ func (s *Service) Whose(ctx context.Context, by Identifier) (ID, error) {
 	return a.ID, nil
 }
 
-// RequestReceived journals that a service asked the person something of its own accord, and tells them where to answer.
-func (s *Service) RequestReceived(ctx context.Context, id ID, clientID, service string, o Origin) error {
+// Asker is a service that asks the person something of its own accord.
+type Asker struct{ ID, Name string }
+
+// RequestReceived journals that a service asked the person something of its own accord, until then, and tells them where to
+// answer.
+func (s *Service) RequestReceived(ctx context.Context, id ID, client Asker, until time.Time, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		now := s.now()
-		a.note(RequestReceived, now, o, "actor", "client:"+clientID, "client", clientID)
-		a.tell("request-received", now, map[string]string{"Service": service})
+		a.note(RequestReceived, now, o, "actor", "client:"+client.ID, "client", client.ID)
+		a.tell("request-received", now, map[string]string{"Service": client.Name})
+		for _, n := range a.pushes("push-call", until, now) {
+			a.owe(OwedPush, now, n)
+		}
 		return nil
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/vhod-id/vhod/keys"
 )
@@ -135,15 +136,24 @@ func (s *Service) changeDevice(ctx context.Context, id ID, device string, change
 	return nil
 }
 
-// callDevices owes it to the devices of a person that they are told of a request, for as long as it waits. What they are told names
-// nobody and nothing: a locked screen shows it to whoever is near.
+// pushes are what tells the devices of a person of a request, for as long as it waits. What they are told names nobody and
+// nothing: a locked screen shows it to whoever is near. A person who has locked the way by devices is not told there.
+func (a *Account) pushes(template string, until, now time.Time) (out []Notice) {
+	if !a.Allows(SwitchPush, now) {
+		return nil
+	}
+	for _, d := range a.PushDevices {
+		if !d.Subscription.IsZero() {
+			out = append(out, Notice{Channel: "push", To: string(a.ID) + "." + d.ID, Template: template, Lang: a.Lang, Until: until})
+		}
+	}
+	return out
+}
+
+// callDevices owes it to the devices of a person that they are told of a sign-in.
 func (s *Service) callDevices(ctx context.Context, a *Account, ask Ask) error {
 	var tasks []Task
-	for _, d := range a.PushDevices {
-		if d.Subscription.IsZero() {
-			continue
-		}
-		n := Notice{Channel: "push", To: string(a.ID) + "." + d.ID, Template: "push-ask", Lang: a.Lang, Until: ask.Until}
+	for _, n := range a.pushes("push-ask", ask.Until, s.now()) {
 		task, err := s.noticeTask(OwedPush, n)
 		if err != nil {
 			return err

@@ -195,3 +195,36 @@ func FuzzParsePushSubscription(f *testing.F) {
 		}
 	})
 }
+
+func TestDevicesAreToldOfWhatServicesAskUnlessTheirPersonLockedThem(t *testing.T) {
+	h := newHouse(t)
+	a := h.anna()
+	cookie, err := h.AddPush(t.Context(), a.ID, "phone", home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SubscribePush(t.Context(), cookie, subscription(t, "https://push.example/1"), home); err != nil {
+		t.Fatal(err)
+	}
+	until := h.clock.Now().Add(5 * time.Minute)
+	ask := func() []account.Notice {
+		if err := h.RequestReceived(t.Context(), a.ID, account.Asker{ID: "centre", Name: "Справочная"}, until, home); err != nil {
+			t.Fatal(err)
+		}
+		return h.pushes()
+	}
+	got := ask()
+	if len(got) != 1 || got[0].Template != "push-call" || len(got[0].Args) != 0 || !got[0].Until.Equal(until) {
+		t.Errorf("told are %+v", got)
+	}
+	err = h.store.Update(t.Context(), a.ID, func(a *account.Account) error {
+		a.Locks = append(a.Locks, account.Lock{Switch: account.SwitchPush, At: h.clock.Now()})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(); len(got) != 0 {
+		t.Errorf("though it is locked, told are %+v", got)
+	}
+}

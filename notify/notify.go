@@ -238,7 +238,7 @@ func (p *Payer) senders(n account.Notice) []Sender {
 	case p.cfg.Push == nil:
 		return nil
 	}
-	return []Sender{p.cfg.Push.until(n.Until)}
+	return []Sender{p.cfg.Push.sender(n)}
 }
 
 func send(ctx context.Context, s Sender, to string, m templates.Message) error {

@@ -15,11 +15,8 @@ import (
 	"github.com/vhod-id/vhod/templates"
 )
 
-// pushMost is how long a push service may keep a message for a browser that is away.
-const pushMost = time.Minute
-
-// pushTopic is one for all: a message that waits is replaced by the next, for the page shows every request (RFC 8030 §5.4).
-const pushTopic = "sign-in"
+// pushMost is how long a push service may keep a message for a browser that is away, where its notice says nothing else.
+const pushMost = 10 * time.Minute
 
 // errGone says that the browser takes no messages any more.
 var errGone = fmt.Errorf("the subscription is over: %w", ErrRefused)
@@ -50,16 +47,17 @@ func NewWebPush(cfg WebPushConfig) (*WebPush, error) {
 	return &WebPush{cfg}, nil
 }
 
-// until is a Sender of messages that are worth nothing from then on.
-func (w *WebPush) until(end time.Time) Sender { return timedPush{w, end} }
+// sender is the Sender of one notice.
+func (w *WebPush) sender(n account.Notice) Sender { return pushSender{w, n.Template, n.Until} }
 
-type timedPush struct {
+type pushSender struct {
 	*WebPush
-	end time.Time
+	kind string // of what it tells, by the name of its words: the worker knows which page that belongs to
+	end  time.Time
 }
 
 // Send implements Sender; to is what WebPushConfig.Target knows.
-func (p timedPush) Send(ctx context.Context, to string, m templates.Message) error {
+func (p pushSender) Send(ctx context.Context, to string, m templates.Message) error {
 	target, err := p.cfg.Target(ctx, to)
 	if errors.Is(err, account.ErrNotFound) {
 		return errGone
@@ -92,12 +90,13 @@ func (p timedPush) Send(ctx context.Context, to string, m templates.Message) err
 
 // pushText is what the worker in the browser reads.
 type pushText struct {
+	Kind  string `json:"kind"`
 	Title string `json:"title"`
 	Body  string `json:"body"`
 }
 
 // request is a message for one browser: RFC 8030 §5, RFC 8291 §4, RFC 8292 §3.
-func (w *WebPush) request(ctx context.Context, target account.PushSubscription, m templates.Message, left time.Duration) ([]byte, http.Header, error) {
+func (p pushSender) request(ctx context.Context, target account.PushSubscription, m templates.Message, left time.Duration) ([]byte, http.Header, error) {
 	u, err := url.Parse(target.Endpoint.Reveal())
 	if err != nil {
 		return nil, nil, fmt.Errorf("the endpoint is no URL: %w", ErrRefused) // its text would be in the error
@@ -106,7 +105,7 @@ func (w *WebPush) request(ctx context.Context, target account.PushSubscription, 
 	if err != nil {
 		return nil, nil, errors.Join(err, ErrRefused)
 	}
-	text, err := json.Marshal(pushText{m.Subject, m.Text})
+	text, err := json.Marshal(pushText{p.kind, m.Subject, m.Text})
 	if err != nil {
 		return nil, nil, fmt.Errorf("writing a push message: %w", err)
 	}
@@ -114,12 +113,13 @@ func (w *WebPush) request(ctx context.Context, target account.PushSubscription, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("encrypting a push message: %w", err)
 	}
-	known, err := w.cfg.Key.Authorization(ctx, u.Scheme+"://"+u.Host, w.cfg.Contact, w.cfg.Now())
+	known, err := p.cfg.Key.Authorization(ctx, u.Scheme+"://"+u.Host, p.cfg.Contact, p.cfg.Now())
 	if err != nil {
 		return nil, nil, err
 	}
 	return body, http.Header{
 		"Authorization": {known}, "Content-Encoding": {"aes128gcm"}, "Content-Type": {"application/octet-stream"},
-		"Ttl": {strconv.Itoa(max(0, int(left.Seconds())))}, "Urgency": {"high"}, "Topic": {pushTopic},
+		"Ttl": {strconv.Itoa(max(0, int(left.Seconds())))}, "Urgency": {"high"},
+		"Topic": {p.kind}, // a message that waits is replaced by the next of its kind, for the page shows every request (RFC 8030 §5.4)
 	}, nil
 }

@@ -156,7 +156,7 @@ func TestPushServicesGetOnlyWhatTheyNeed(t *testing.T) {
 	for i, n := range []account.Notice{o.asked("anna.phone"), english, late} {
 		o.owePush(n)
 		o.outcome(payer, notify.Sent, i+1)
-		want := map[string]string{"TTL": "60", "Urgency": "high", "Topic": "sign-in", "Content-Encoding": "aes128gcm"}
+		want := map[string]string{"TTL": "60", "Urgency": "high", "Topic": "push-ask", "Content-Encoding": "aes128gcm"}
 		if i == 2 {
 			want["TTL"] = "20" // as long as the request waits
 		}

@@ -158,7 +158,8 @@ func (p *Provider) call(ctx context.Context, client *Client, req *AuthRequest, h
 	if err := p.cfg.Ephemera.Put(ctx, callSlotKey(id, slot), []byte(req.ID), max(left, time.Millisecond)); err != nil {
 		return fmt.Errorf("keeping a request for a person: %w", err)
 	}
-	return p.cfg.Accounts.RequestReceived(ctx, id, client.ID, client.DisplayName("ru"), req.Remote.Origin)
+	asker := account.Asker{ID: client.ID, Name: client.DisplayName("ru")}
+	return p.cfg.Accounts.RequestReceived(ctx, id, asker, req.Remote.Until, req.Remote.Origin)
 }
 
 // callSlot reserves one of the few places for waiting requests of a person; -1 when none may be had. A place stays taken for

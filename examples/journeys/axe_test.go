@@ -63,6 +63,12 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 				c.open(s.url(0, path))
 				c.looked(c.page())
 			}
+			c.open(s.url(0, "/protect/push"))
+			c.walk("protect-push")
+			c.press("continue")
+			c.open(s.url(0, "/me/approve"))
+			c.script(`document.querySelector('form[data-push-key]').hidden = false`) // a browser that may be told of requests
+			c.looked("me-approve")
 			if seen < 30 {
 				t.Errorf("only %d pages were looked at", seen)
 			}

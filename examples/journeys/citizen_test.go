@@ -75,6 +75,9 @@ func (c *citizen) answer(page string) {
 	case "totp":
 		c.fill("code", c.appCode())
 		c.press("continue")
+	case "mail-code":
+		c.fill("code", c.stand.lastMessage("mail", p.Email, "").Code)
+		c.press("continue")
 	case "signup-contact":
 		c.fill("phone", p.Phone, "email", p.Email)
 		c.press("continue")

@@ -100,16 +100,23 @@ func TestAPhoneIsToldOfASignInWhileItsPageIsClosed(t *testing.T) {
 	phone.open(s.url(0, "/me/approve"))
 	shown := ""
 	for tries := 0; shown == "" && tries < 5; tries++ { // Chromium forgets a notification whose list is asked for as it comes
-		phone.pushed(s.url(0, ""), fmt.Sprintf(`{"title":%q,"body":%q}`, told.Subject, told.Text))
+		phone.pushed(s.url(0, ""), fmt.Sprintf(`{"kind":"push-ask","title":%q,"body":%q}`, told.Subject, told.Text))
 		time.Sleep(time.Second)
-		shown = phone.value(`(await (await navigator.serviceWorker.getRegistration('/push/')).getNotifications()).map((n) => n.title + '/' + n.body).join()`)
+		shown = phone.value(notifications)
 	}
 	if shown != told.Subject+"/"+told.Text {
 		t.Errorf("the phone shows %q", shown)
 	}
+	phone.open(s.url(0, "/me/approve"))
+	if got := phone.value(notifications); got != "" {
+		t.Errorf("the phone shows %q beside the page that says so", got)
+	}
 	phone.press("choose-" + number)
 	c.arrives("/me")
 }
+
+// notifications are what the browser shows outside of pages.
+const notifications = `(await (await navigator.serviceWorker.getRegistration('/push/')).getNotifications()).map((n) => n.title + '/' + n.body).join()`
 
 // subscription is one of a browser at the outside world's push service.
 type subscription struct{ raw, id string }

@@ -21,8 +21,13 @@ func TestInAStormABrowserDoesItsSumWhileThePersonTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.serve(s.base)
-	c := newCitizen(t, s, s.fresh(1)[0], true)
+	people := s.fresh(2)
+	c := newCitizen(t, s, people[0], true)
 	newcomersJourney(c, nil) // their own browser is known from here on
+	bare := newCitizen(t, s, people[1], true)
+	bare.declines["protect"] = true // a password is all that they have
+	bare.open(s.url(0, "/signup"))
+	bare.walk("me")
 
 	b := openBrowser(t, true)
 	for i := range 3 {
@@ -44,6 +49,16 @@ func TestInAStormABrowserDoesItsSumWhileThePersonTypes(t *testing.T) {
 	if page := b.page(); page != "totp" {
 		t.Errorf("the sum leads to %q\n%s", page, b.where())
 	}
+
+	elsewhere := newCitizen(t, s, bare.p, true)
+	elsewhere.open(s.url(0, "/login"))
+	elsewhere.walk("password")
+	elsewhere.fill("password", bare.password)
+	elsewhere.press("continue")
+	elsewhere.do("waiting for the sum", chromedp.WaitVisible(css(`main:not([data-page="password"])`)))
+	elsewhere.walk("mail-code")
+	elsewhere.says("guessing passwords")
+	elsewhere.walk("me")
 
 	plain := openBrowser(t, false)
 	plain.open(s.url(0, "/login"))

@@ -94,3 +94,11 @@ if (onward) {
 	const heard = [...document.querySelectorAll('iframe[data-farewell]')].map((frame) => new Promise((done) => { frame.addEventListener('load', done) }))
 	Promise.race([Promise.all(heard), new Promise((done) => { setTimeout(done, 2000) })]).then(() => { location.assign(onward.href) })
 }
+
+// What the page shows need not be shown outside it any more.
+const told = document.querySelector('[data-told]')
+if (told && 'serviceWorker' in navigator) {
+	const registration = await navigator.serviceWorker.getRegistration('/push/')
+	const shown = await registration?.getNotifications({ tag: told.dataset.told })
+	for (const one of shown ?? []) one.close()
+}
