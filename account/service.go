@@ -166,5 +166,10 @@ func (s *Service) Read(ctx context.Context, id ID, look Look) (*Account, error) 
 
 // Journal returns the person's history, newest first, older than the line before (0: from the newest).
 func (s *Service) Journal(ctx context.Context, id ID, before int64, limit int) ([]Event, error) {
-	return s.cfg.Store.Journal(ctx, id, before, limit)
+	return s.cfg.Store.Journal(ctx, id, JournalQuery{Before: before, Limit: limit})
+}
+
+// SearchJournal returns those lines of the person's history that are looked for, newest first.
+func (s *Service) SearchJournal(ctx context.Context, id ID, of JournalQuery) ([]Event, error) {
+	return s.cfg.Store.Journal(ctx, id, of)
 }

@@ -19,9 +19,8 @@ type Store interface {
 	// more than once and does no I/O. An error of the closure is returned and nothing is written;
 	// a refusal that must be kept is noted in the account and the closure returns nil.
 	Update(ctx context.Context, id ID, change func(*Account) error) error
-	// Journal returns lines of the account, newest first, at most limit, older than before (0: from
-	// the newest).
-	Journal(ctx context.Context, id ID, before int64, limit int) ([]Event, error)
+	// Journal returns lines of the account, newest first.
+	Journal(ctx context.Context, id ID, of JournalQuery) ([]Event, error)
 	// VerifyJournal recomputes the chain of one account and returns an error that names the first
 	// line that does not fit.
 	VerifyJournal(ctx context.Context, id ID) error

@@ -99,7 +99,11 @@ func (c *Room) guest(serve func(http.ResponseWriter, *http.Request, visit) error
 			return err
 		}
 		if session == nil {
-			return seeOther(w, r, "/login?return="+url.QueryEscape(r.URL.Path))
+			to := r.URL.Path
+			if r.Method == http.MethodGet && r.URL.RawQuery != "" { // what was looked for is not lost
+				to += "?" + r.URL.RawQuery
+			}
+			return seeOther(w, r, "/login?return="+url.QueryEscape(to))
 		}
 		return serve(w, r, visit{session, person})
 	}

@@ -90,13 +90,30 @@ func (l line) columns(id account.ID) []any {
 	return []any{id, l.seq, toStore(l.at), l.kind, l.actor, l.sealed, l.digest, l.hash}
 }
 
-// Journal returns lines of the account, newest first, at most limit, older than before (0: from the newest).
-func (s *Store) Journal(ctx context.Context, id account.ID, before int64, limit int) ([]account.Event, error) {
-	if before <= 0 {
-		before = 1<<63 - 1
+// Journal returns lines of the account, newest first.
+func (s *Store) Journal(ctx context.Context, id account.ID, of account.JournalQuery) ([]account.Event, error) {
+	where, args := `account_id = $1`, []any{id}
+	and := func(condition string, arg any) {
+		args = append(args, arg)
+		where += fmt.Sprintf(" AND %s $%d", condition, len(args))
+	}
+	if of.Before > 0 {
+		and("seq <", of.Before)
+	}
+	if !of.From.IsZero() {
+		and("happened_at >=", toStore(of.From))
+	}
+	if !of.Until.IsZero() {
+		and("happened_at <", toStore(of.Until))
+	}
+	if len(of.Kinds) > 0 {
+		where += ` AND kind IN (` + list(len(args)+1, len(of.Kinds)) + `)`
+		for _, k := range of.Kinds {
+			args = append(args, k)
+		}
 	}
 	lines, err := s.lines(ctx, s.db.reader(), `SELECT seq, happened_at, kind, actor, sealed, digest, hash FROM events
-		WHERE account_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3`, id, before, limit)
+		WHERE `+where+fmt.Sprintf(` ORDER BY seq DESC LIMIT $%d`, len(args)+1), append(args, of.Limit)...)
 	if err != nil {
 		return nil, fmt.Errorf("reading journal: %w", err)
 	}

@@ -54,7 +54,7 @@ func TestOldMasterKeyIsNotNeededAfterEverythingWasSealedAnew(t *testing.T) {
 			if err := after.VerifyJournal(ctx, "anna"); err != nil {
 				t.Errorf("the journal broke: %v", err)
 			}
-			if events, err := after.Journal(ctx, "anna", 0, 10); err != nil || len(events) == 0 {
+			if events, err := after.Journal(ctx, "anna", account.JournalQuery{Limit: 10}); err != nil || len(events) == 0 {
 				t.Errorf("the journal does not open: %v", err)
 			}
 			if _, _, err := after.SessionByHash(ctx, "hash"); err != nil {

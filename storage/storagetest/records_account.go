@@ -168,7 +168,7 @@ func updatesAddUp(t *testing.T, b bench) {
 	})
 	got, err := b.Account(t.Context(), a.ID)
 	must(t, err)
-	lines, err := b.Journal(t.Context(), a.ID, 0, 100)
+	lines, err := b.Journal(t.Context(), a.ID, account.JournalQuery{Limit: 100})
 	must(t, err)
 	if len(got.Agreements) != 50 || got.Version != 51 || len(lines) != 51 {
 		t.Errorf("%d of 50 changes, version %d, %d lines", len(got.Agreements), got.Version, len(lines))
@@ -190,7 +190,7 @@ func closureErrs(t *testing.T, b bench) {
 	}
 	got, err := b.Account(t.Context(), a.ID)
 	must(t, err)
-	lines, err := b.Journal(t.Context(), a.ID, 0, 10)
+	lines, err := b.Journal(t.Context(), a.ID, account.JournalQuery{Limit: 10})
 	must(t, err)
 	tasks, err := b.Lease(t.Context(), []account.TaskKind{account.OwedNotice}, b.clock.Now().Add(time.Hour), time.Minute, 10)
 	must(t, err)

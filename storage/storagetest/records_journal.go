@@ -17,6 +17,7 @@ import (
 var journalRules = []rule{
 	{"the journal reads newest first, in pages", journalReads},
 	{"lines of a change come in its order, with all they say", linesSayAll},
+	{"lines are looked for by kind and time", linesAreLookedFor},
 	{"a whole journal verifies", journalVerifies},
 	{"a removed, changed, moved or added line is found", tamperingIsFound},
 }
@@ -32,7 +33,7 @@ func journalReads(t *testing.T, b bench) {
 	}
 	var seqs []int64
 	for before := int64(0); ; {
-		page, err := b.Journal(t.Context(), a.ID, before, 3)
+		page, err := b.Journal(t.Context(), a.ID, account.JournalQuery{Before: before, Limit: 3})
 		must(t, err)
 		if len(page) == 0 {
 			break
@@ -44,6 +45,43 @@ func journalReads(t *testing.T, b bench) {
 	}
 	if diff := cmp.Diff([]int64{7, 6, 5, 4, 3, 2, 1}, seqs); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func linesAreLookedFor(t *testing.T, b bench) {
+	a := b.create(t, "+79161234567")
+	begin := b.clock.Now()
+	for _, kind := range []account.EventKind{"odd", "even", "odd", "even", "odd"} { // lines 2 to 6, at minutes 1 to 5
+		b.clock.Advance(time.Minute)
+		must(t, b.Update(t.Context(), a.ID, func(a *account.Account) error {
+			a.Record(account.Event{At: b.clock.Now(), Kind: kind})
+			return nil
+		}))
+	}
+	for name, row := range map[string]struct {
+		of   account.JournalQuery
+		want []int64
+	}{
+		"one kind":            {account.JournalQuery{Kinds: []account.EventKind{"odd"}}, []int64{6, 4, 2}},
+		"one kind, paged":     {account.JournalQuery{Kinds: []account.EventKind{"odd"}, Before: 6, Limit: 1}, []int64{4}},
+		"two kinds":           {account.JournalQuery{Kinds: []account.EventKind{"odd", "even"}}, []int64{6, 5, 4, 3, 2}},
+		"from a time on":      {account.JournalQuery{From: begin.Add(4 * time.Minute)}, []int64{6, 5}},
+		"until before a time": {account.JournalQuery{From: begin.Add(time.Minute), Until: begin.Add(3 * time.Minute)}, []int64{3, 2}},
+		"all at once":         {account.JournalQuery{Kinds: []account.EventKind{"even"}, From: begin, Until: begin.Add(5 * time.Minute), Before: 5}, []int64{3}},
+		"nothing":             {account.JournalQuery{Kinds: []account.EventKind{"never"}}, nil},
+	} {
+		if row.of.Limit == 0 {
+			row.of.Limit = 10
+		}
+		got, err := b.Journal(t.Context(), a.ID, row.of)
+		must(t, err)
+		var seqs []int64
+		for _, e := range got {
+			seqs = append(seqs, e.Seq)
+		}
+		if diff := cmp.Diff(row.want, seqs); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
 	}
 }
 
@@ -60,7 +98,7 @@ func linesSayAll(t *testing.T, b bench) {
 		a.Record(want[0])
 		return nil
 	}))
-	got, err := b.Journal(t.Context(), a.ID, 0, 2)
+	got, err := b.Journal(t.Context(), a.ID, account.JournalQuery{Limit: 2})
 	must(t, err)
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(account.Event{}, "Hash"), cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 		t.Error(diff)

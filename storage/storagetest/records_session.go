@@ -53,7 +53,7 @@ func sessionWithLine(t *testing.T, b bench) {
 	if err := b.CreateSession(t.Context(), s, note); err == nil {
 		t.Error("one session came twice")
 	}
-	lines, err := b.Journal(t.Context(), a.ID, 0, 10)
+	lines, err := b.Journal(t.Context(), a.ID, account.JournalQuery{Limit: 10})
 	must(t, err)
 	n := 0
 	for _, l := range lines {
