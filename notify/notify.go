@@ -172,10 +172,13 @@ func (p *Payer) pay(ctx context.Context, task account.Task) error {
 		return p.cfg.Outbox.Pay(ctx, task.ID)
 	}
 	log := p.cfg.Log.With("task", task.ID, "template", n.Template, "channel", n.Channel, "tries", task.Attempts+1, "error", err)
+	dropped := errors.Is(err, ErrRefused) || task.Attempts >= triesOf(n.Template) || over(n, p.cfg.Now().Add(waits[task.Attempts]))
 	switch {
 	case errors.Is(err, errGone): // as browsers come and go
 		log.InfoContext(ctx, "a notice has nowhere to go")
-	case errors.Is(err, ErrRefused) || task.Attempts >= triesOf(n.Template) || over(n, p.cfg.Now().Add(waits[task.Attempts])):
+	case n.Channel == "push" && dropped: // push services are strangers' choice: no alarm of ours
+		log.WarnContext(ctx, "a notice is dropped")
+	case dropped:
 		log.ErrorContext(ctx, "a notice is dropped")
 	default:
 		log.WarnContext(ctx, "a notice is postponed")

@@ -13,7 +13,7 @@ type guard struct {
 	attack, file, stands, without string
 }
 
-// guards are one or more for every attack on the protocol. `make guards` takes each away in turn, in a copy that the compiler is shown
+// guards are one or more for every attack on the protocol, and for some others. `make guards` takes each away in turn, in a copy that the compiler is shown
 // instead of the file, and sees that a test of the attack's row falls.
 var guards = []guard{
 	{"P01", "op/authorize.go", `if slices.Contains(client.RedirectURIs, got) {`, `if got != "" {`},
@@ -79,6 +79,24 @@ var guards = []guard{
 	{"P42", "op/routes.go", `if len(values) > 1 && name != "resource" {`, `if len(values) > 99 {`},
 	{"P43", "op/server.go", `h.Set("Cache-Control", "no-store")`, `_ = h`},
 	{"P43", "storage/ephemera/ephemera.go", `return s.cfg.Sealer.Index("ephemera/"+kind, key)`, `return kind + key`},
+
+	{"F11", "account/approval.go", `openAsks   = 3 `, `openAsks   = 30 `},
+	{"F11", "account/approval.go", `if quiet {`, `if quiet && id == "" {`},
+	{"F11", "account/approval.go", `if !a.HasPush() || !a.Knows(req.Browser, now) {`, `if !a.HasPush() {`},
+	{"F11", "account/approval.go", `if ask.Account != a.ID {`, `if false {`},
+	{"F11", "account/approval.go", `case w.Number == ask.Number:`, `case w.Number > 0:`},
+	{"F11", "account/approval.go", `s.cfg.Ephemera.Take(ctx, askOpenKey(ask.ID))`, `s.cfg.Ephemera.Get(ctx, askOpenKey(ask.ID))`},
+	{"F11", "account/approval.go", `if !first || !a.HasPush() {`, `if !first && !a.HasPush() {`},
+	{"F12", "op/fetch.go", `if ctx.Value(plainKey{}) != nil || !publicAddress(ip) {`, `if false {`},
+	{"F12", "account/subscription.go", `if err != nil || len(auth) != authBytes {`, `if err != nil {`},
+	{"F12", "account/subscription.go", `|| u.User != nil ||`, `||`},
+	{"F12", "notify/encrypt.go", `out := make([]byte, paddedTo)`, `out := make([]byte, len(message)+1)`},
+	{"F12", "notify/notify.go", `p.payAll(ctx, l.kind)`, `errors.Join(p.payAll(ctx, account.OwedPush), p.payAll(ctx, account.OwedNotice))`},
+	{"F12", "login/subscribe.go", `w.Header().Set("Content-Security-Policy", "default-src 'none'")`, ``},
+	{"K03", "login/next.go", `case !a.SignUp.proved(person.Email) && lacksMailCode(person, proofs, p):`, `case a.SignUp == nil && lacksMailCode(person, proofs, p):`},
+	{"K03", "login/next.go", `return !isSecond(m) && m != account.MethodMailCode`, `return !isSecond(m)`},
+	{"K03", "account/mailcode.go", `if a.Email.ConfirmedAt.IsZero() || a.Email.Value != to {`, `if a.Email.ConfirmedAt.IsZero() || to == "" {`},
+	{"K03", "account/mailcode.go", `s.limit.admit(ctx, t)`, `error(nil)`},
 }
 
 // TestEveryAttackHasAGuardThatStandsWhereItIsSaidToStand keeps the list usable: what it takes away is there, once.
