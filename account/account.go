@@ -38,7 +38,9 @@ type Account struct {
 	UpdatedAt time.Time
 	// SignedOutAt kills, at its next use, every session and refresh token born before it.
 	SignedOutAt time.Time
-	Lang        string // "ru" or "en", the language of messages
+	// Spared is the session that the date does not end: the one in which the person brought it about.
+	Spared string
+	Lang   string // "ru" or "en", the language of messages
 
 	Phone Contact
 	Email Contact

@@ -228,9 +228,9 @@ func (s *Service) Activate(ctx context.Context, typed, password string, o Origin
 		a.dropSince(time.Time{}) // who held any of it is not known any more
 		a.Browsers, a.Arrivals = nil, nil
 		a.stopWaiting(now, o, string(MethodActivation))
-		a.Password, a.SignedOutAt = credential.Password{Hash: hash, SetAt: now}, now
+		a.Password = credential.Password{Hash: hash, SetAt: now}
 		a.note(PasswordReset, now, o, "case", x.Case, "method", string(MethodActivation))
-		a.over(now)
+		a.signOut(now, "")
 		a.tell("activation-used", now, nil)
 		if x.Absent && a.Level > Standard {
 			a.lower(Standard, MethodActivation, now, o)

@@ -114,9 +114,9 @@ func (a *Account) linkBank(link BankLink, now time.Time, o Origin) {
 	a.note(BankLinked, now, o, "bank", link.Bank)
 }
 
-// UnlinkBank ends signing in by a bank; what it confirmed stays. ErrNotFound when it is not linked, ErrConflict when nothing
+// UnlinkBank ends signing in by a bank, and the other sessions; what it confirmed stays. ErrNotFound when it is not linked, ErrConflict when nothing
 // would open the account afterwards.
-func (s *Service) UnlinkBank(ctx context.Context, id ID, issuer, subject string, o Origin) error {
+func (s *Service) UnlinkBank(ctx context.Context, id ID, issuer, subject, keepSession string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		i := slices.IndexFunc(a.Banks, func(b BankLink) bool { return b.Issuer == issuer && b.Subject == subject })
 		if i < 0 {
@@ -128,6 +128,7 @@ func (s *Service) UnlinkBank(ctx context.Context, id ID, issuer, subject string,
 			return ErrConflict
 		}
 		a.note(BankUnlinked, now, o, "bank", gone.Bank)
+		a.signOut(now, keepSession)
 		a.tell("bank-unlinked", now, nil)
 		return nil
 	})

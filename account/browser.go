@@ -201,10 +201,10 @@ func (s *Service) Disown(ctx context.Context, token string, o Origin) error {
 			}
 		}
 		a.Arrivals = slices.DeleteFunc(slices.Clone(a.Arrivals), func(x Arrival) bool { return x.Told == gone[0].Told })
-		a.Password, a.SignedOutAt, a.Activation = credential.Password{}, now, nil
+		a.Password, a.Activation = credential.Password{}, nil
 		a.dropSince(since)
 		a.note(SignInDisowned, now, o, "count", fmt.Sprint(len(gone)))
-		a.over(now)
+		a.signOut(now, "")
 		a.tell("disowned", now, nil)
 		return nil
 	})

@@ -109,8 +109,8 @@ func (a *Account) link(c Certificate, now time.Time, o Origin) {
 	a.note(CertificateLinked, now, o, "certificate", c.Serial, "issuer", c.Issuer)
 }
 
-// RemoveCertificate ends signing in by a certificate. ErrNotFound when it is not the person's.
-func (s *Service) RemoveCertificate(ctx context.Context, id ID, fingerprint string, o Origin) error {
+// RemoveCertificate ends signing in by a certificate, and the other sessions. ErrNotFound when it is not the person's.
+func (s *Service) RemoveCertificate(ctx context.Context, id ID, fingerprint, keepSession string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		i := slices.IndexFunc(a.Certificates, func(c Certificate) bool { return c.Fingerprint == fingerprint })
 		if i < 0 {
@@ -119,6 +119,7 @@ func (s *Service) RemoveCertificate(ctx context.Context, id ID, fingerprint stri
 		now, gone := s.now(), a.Certificates[i]
 		a.Certificates = slices.Delete(a.Certificates, i, i+1)
 		a.note(CertificateRemoved, now, o, "certificate", gone.Serial, "issuer", gone.Issuer)
+		a.signOut(now, keepSession)
 		a.tell("certificate-removed", now, nil)
 		return nil
 	})

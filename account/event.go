@@ -65,6 +65,7 @@ type Signal struct {
 type Ended struct {
 	Sessions []string  `json:"sessions,omitempty"`
 	At       time.Time `json:"at"`
+	Spared   string    `json:"spared,omitempty"` // the one that goes on, when all others end
 }
 
 // Notice is a message to a person on one channel.

@@ -65,8 +65,9 @@ func (s *Service) AddTOTP(ctx context.Context, id ID, secret keys.Secret, name, 
 	})
 }
 
-// RemoveTOTP removes an app. Without any factor the backup codes go too: they stood in for it.
-func (s *Service) RemoveTOTP(ctx context.Context, id ID, totp string, o Origin) error {
+// RemoveTOTP removes an app, and ends the other sessions: who can no longer show it may have opened one. Without any factor the backup
+// codes go too: they stood in for it.
+func (s *Service) RemoveTOTP(ctx context.Context, id ID, totp, keepSession string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		i := slices.IndexFunc(a.TOTP, func(t credential.TOTP) bool { return t.ID == totp })
 		if i < 0 {
@@ -76,6 +77,7 @@ func (s *Service) RemoveTOTP(ctx context.Context, id ID, totp string, o Origin) 
 		a.note(TOTPRemoved, now, o, "name", a.TOTP[i].Name)
 		a.TOTP = slices.Delete(a.TOTP, i, i+1)
 		a.dropSpares()
+		a.signOut(now, keepSession)
 		a.tell("factor-removed", now, nil)
 		return nil
 	})
@@ -147,9 +149,9 @@ func (s *Service) setPassword(ctx context.Context, a *Account, new string, kind 
 	return s.change(ctx, a.ID, func(a *Account) error {
 		now := s.now()
 		a.Password = credential.Password{Hash: hash, SetAt: now}
-		a.SignedOutAt, a.Activation = now, nil // who sets a password needs no code of a centre
+		a.Activation = nil // who sets a password needs no code of a centre
 		a.note(kind, now, o)
-		a.over(now)
+		a.signOut(now, "")
 		a.tell(notice, now, nil)
 		return nil
 	})

@@ -130,7 +130,19 @@ func (a *Account) signal(e Event) {
 	}
 }
 
-// over owes it to the services that they hear of the end of these sessions, or, without any, of all until now.
+// signOut ends by one date all that was begun before it: sessions, what services were granted, remembered browsers, and proofs that opened
+// nothing yet. One session may be spared, with what it granted.
+func (a *Account) signOut(now time.Time, spared string) {
+	a.SignedOutAt, a.Spared, a.Devices = now, spared, nil
+	a.owe(OwedLogout, now, Ended{At: now, Spared: spared})
+}
+
+// SignedOut reports whether a session in which the person proved themselves at a time is ended by the date, and what they granted in it.
+func (a *Account) SignedOut(session string, at time.Time) bool {
+	return at.Before(a.SignedOutAt) && (session == "" || session != a.Spared)
+}
+
+// over owes it to the services that they hear of the end of these sessions.
 func (a *Account) over(now time.Time, sessions ...string) {
 	a.owe(OwedLogout, now, Ended{Sessions: sessions, At: now})
 }

@@ -207,8 +207,8 @@ func (s *Service) RenamePasskey(ctx context.Context, id ID, passkey, name string
 	})
 }
 
-// RemovePasskey ends signing in by a passkey. Without any factor the backup codes go too: they stood in for it.
-func (s *Service) RemovePasskey(ctx context.Context, id ID, passkey string, o Origin) error {
+// RemovePasskey ends signing in by a passkey, and the other sessions. Without any factor the backup codes go too: they stood in for it.
+func (s *Service) RemovePasskey(ctx context.Context, id ID, passkey, keepSession string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		i := slices.IndexFunc(a.Passkeys, func(k credential.Passkey) bool { return k.ID == passkey })
 		if i < 0 {
@@ -218,6 +218,7 @@ func (s *Service) RemovePasskey(ctx context.Context, id ID, passkey string, o Or
 		a.Passkeys = slices.Delete(a.Passkeys, i, i+1)
 		a.note(PasskeyRemoved, now, o, "name", gone.Name)
 		a.dropSpares()
+		a.signOut(now, keepSession)
 		a.tell("passkey-removed", now, map[string]string{"Name": gone.Name})
 		return nil
 	})

@@ -176,7 +176,7 @@ func TestRemovedPasskeyIsUnknownAndTakesTheSparesAlong(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := h.ask("")
-	if err := h.RemovePasskey(t.Context(), a.ID, encoded(key.ID), home); err != nil {
+	if err := h.RemovePasskey(t.Context(), a.ID, encoded(key.ID), "", home); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.verify(key.Show(t, options)); !errors.Is(err, account.ErrUnknownPasskey) {

@@ -58,8 +58,8 @@ func (s *Service) AddPush(ctx context.Context, id ID, name string, o Origin) (co
 	return string(id) + "." + secret, nil
 }
 
-// RemovePush ends approving in a browser. ErrNotFound when it does not.
-func (s *Service) RemovePush(ctx context.Context, id ID, device string, o Origin) error {
+// RemovePush ends approving in a browser, and the other sessions. ErrNotFound when it does not.
+func (s *Service) RemovePush(ctx context.Context, id ID, device, keepSession string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		i := slices.IndexFunc(a.PushDevices, func(d PushDevice) bool { return d.ID == device })
 		if i < 0 {
@@ -69,6 +69,7 @@ func (s *Service) RemovePush(ctx context.Context, id ID, device string, o Origin
 		a.note(PushRemoved, now, o, "name", a.PushDevices[i].Name)
 		a.PushDevices = slices.Delete(slices.Clone(a.PushDevices), i, i+1)
 		a.dropSpares()
+		a.signOut(now, keepSession)
 		a.tell("push-removed", now, nil)
 		return nil
 	})

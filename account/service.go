@@ -32,6 +32,8 @@ type Config struct {
 	Log        *slog.Logger
 	// Waits is how long a recovery without a second factor waits, by level: a day, three, seven, where it is zero.
 	Waits Waits
+	// Lives is how long sessions last, by strength; the usual where it is zero.
+	Lives Lives
 	// Owed is called after a commit that owes tasks, so that they are paid at once. May be nil.
 	Owed func()
 }
@@ -72,6 +74,7 @@ func New(cfg Config) (*Service, error) {
 			*set = usual
 		}
 	}
+	cfg.Lives = cfg.Lives.orUsual()
 	if cfg.Registries == nil {
 		cfg.Registries = noRegistries{cfg.Now}
 	}

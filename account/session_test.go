@@ -65,6 +65,60 @@ func TestSessionEndsWhenIdleAndAtItsEnd(t *testing.T) {
 	}
 }
 
+func TestASurerSessionLastsLongerAndASharedOneNever(t *testing.T) {
+	password, app, passkey := account.MethodPassword, account.MethodTOTP, account.MethodPasskey
+	for name, row := range map[string]struct {
+		begins, adds []account.Method
+		shared       bool
+		want         time.Duration
+	}{
+		"one factor":               {begins: []account.Method{password}, want: 12 * time.Hour},
+		"two":                      {begins: []account.Method{password, app}, want: 24 * time.Hour},
+		"a passkey":                {begins: []account.Method{passkey}, want: 24 * time.Hour},
+		"one, and one more later":  {begins: []account.Method{password}, adds: []account.Method{app}, want: 24 * time.Hour},
+		"shared, by two":           {begins: []account.Method{password, app}, shared: true, want: 30 * time.Minute},
+		"shared, one more later":   {begins: []account.Method{password}, adds: []account.Method{app}, shared: true, want: 30 * time.Minute},
+		"shared, even by passkeys": {begins: []account.Method{passkey}, shared: true, want: 30 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			a := h.anna()
+			cookie, session, err := h.OpenSession(t.Context(), a.ID, account.Opening{Proofs: h.proof(row.begins...), Shared: row.shared, Origin: home})
+			if err != nil {
+				t.Fatal(err)
+			}
+			begun := h.clock.Now()
+			h.clock.Advance(time.Minute)
+			if len(row.adds) > 0 {
+				if cookie, err = h.AddProof(t.Context(), session, h.proof(row.adds...), home); err != nil {
+					t.Fatal(err)
+				}
+			}
+			lasted := time.Duration(0)
+			for h.lives(cookie) {
+				lasted = h.clock.Now().Sub(begun)
+				h.clock.Advance(time.Minute)
+			}
+			if lasted != row.want-time.Minute {
+				t.Errorf("it lasted %s, not %s", lasted+time.Minute, row.want)
+			}
+		})
+	}
+}
+
+func TestAShorterLifeCountsForOpenSessionsToo(t *testing.T) {
+	h := newHouse(t)
+	cookie, _ := h.open(h.anna().ID, false)
+	h.clock.Advance(20 * time.Minute)
+	h.cfg.Lives.OneFactor = account.Life{Idle: 10 * time.Minute, Whole: time.Hour}
+	if _, _, err := h.node().Resume(t.Context(), cookie); !errors.Is(err, account.ErrNoSession) {
+		t.Errorf("idle for longer than it may be now: %v", err)
+	}
+	if !h.lives(cookie) {
+		t.Error("a node without the change ended it")
+	}
+}
+
 func TestEveryProofChangesTheCookie(t *testing.T) {
 	h := newHouse(t)
 	a := h.anna()

@@ -10,14 +10,8 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Lives of a session. A second factor asks for no shorter one: what a service needs fresh it asks by max_age.
-const (
-	sessionIdle   = 1 * time.Hour    // NIST SP 800-63B-4 §2.2.3
-	sessionLife   = 12 * time.Hour   // well within the 24 h of the same
-	sharedIdle    = 10 * time.Minute // "this is a shared computer"
-	sharedLife    = 30 * time.Minute
-	touchInterval = time.Minute // how exactly the last use is known; spares a write per request
-)
+// touchInterval is how exactly the last use is known; it spares a write per request.
+const touchInterval = time.Minute
 
 // bornAt is when the session last showed that it is the person: a date that ends sessions spares the
 // ones that proved themselves after it.
@@ -34,16 +28,6 @@ func (s *Session) bornAt() time.Time {
 // AuthTime is when the person last proved themselves in this session.
 func (s *Session) AuthTime() time.Time { return s.bornAt() }
 
-// live reports whether a session still counts for its account.
-func (s *Session) live(a *Account, now time.Time) bool {
-	idle := sessionIdle
-	if s.Shared {
-		idle = sharedIdle
-	}
-	return s.EndedAt.IsZero() && now.Before(s.ExpiresAt) && now.Sub(s.SeenAt) < idle &&
-		a.Status == Active && !s.bornAt().Before(a.SignedOutAt)
-}
-
 // Opening is how a session begins.
 type Opening struct {
 	Proofs  []Proof
@@ -57,16 +41,13 @@ type Opening struct {
 // than a date that ended all sessions: a password that was right a minute ago may have been somebody else's.
 func (s *Service) OpenSession(ctx context.Context, id ID, with Opening) (cookie string, session *Session, err error) {
 	now, o := s.now(), with.Origin
-	proofs, life := truncated(with.Proofs), sessionLife
-	if with.Shared {
-		life = sharedLife
-	}
+	proofs := truncated(with.Proofs)
 	cookie = keys.RandomHandle()
 	session = &Session{
-		ID: keys.RandomID(), Hash: keys.Hash(cookie), AccountID: id, CreatedAt: now, SeenAt: now,
-		ExpiresAt: now.Add(life), Proofs: proofs, Origin: o, Shared: with.Shared,
+		ID: keys.RandomID(), Hash: keys.Hash(cookie), AccountID: id, CreatedAt: now, SeenAt: now, Proofs: proofs, Origin: o, Shared: with.Shared,
 		Browser: browserHash(id, with.Browser), Client: with.Client,
 	}
+	session.ExpiresAt = now.Add(s.LifeOf(session).Whole)
 	write := func(change func(*Account) error) error { return s.cfg.Sessions.CreateSession(ctx, session, change) }
 	err = s.changeBy(write, func(a *Account) error {
 		for _, p := range proofs { // what was proven a moment ago may have been locked since
@@ -105,7 +86,7 @@ func (s *Service) Resume(ctx context.Context, cookie string) (*Session, *Account
 		return nil, nil, fmt.Errorf("reading a session: %w", err)
 	}
 	now := s.now()
-	if !session.live(a, now) {
+	if !s.live(session, a, now) {
 		return nil, nil, ErrNoSession
 	}
 	if now.Sub(session.SeenAt) >= touchInterval {
@@ -126,6 +107,7 @@ func (s *Service) AddProof(ctx context.Context, session *Session, proofs []Proof
 	for _, p := range truncated(proofs) {
 		changed.Proofs = append(withoutMethod(changed.Proofs, p.Method), p)
 	}
+	changed.ExpiresAt = changed.CreatedAt.Add(s.LifeOf(&changed).Whole)
 	if err := s.cfg.Sessions.UpdateSession(ctx, &changed, was); err != nil {
 		return "", fmt.Errorf("renewing a session: %w", err)
 	}
@@ -188,9 +170,8 @@ func (s *Service) EndOtherSessions(ctx context.Context, id ID, keep string, o Or
 func (s *Service) EndAllSessions(ctx context.Context, id ID, o Origin) error {
 	now := s.now()
 	return s.change(ctx, id, func(a *Account) error {
-		a.SignedOutAt, a.Devices = now, nil
 		a.note(SessionsEnded, now, o, "count", "all")
-		a.over(now)
+		a.signOut(now, "")
 		return nil
 	})
 }
@@ -229,16 +210,16 @@ func (s *Service) Sessions(ctx context.Context, id ID) ([]Session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading sessions: %w", err)
 	}
-	return slices.DeleteFunc(all, func(x Session) bool { return !x.live(a, now) }), nil
+	return slices.DeleteFunc(all, func(x Session) bool { return !s.live(&x, a, now) }), nil
 }
 
 // Lock closes the account: sessions end, nobody signs in, until Unlock. The actor is "person", or who it was.
 func (s *Service) Lock(ctx context.Context, id ID, actor, reason string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		now := s.now()
-		a.Status, a.SignedOutAt, a.Activation = Locked, now, nil
+		a.Status, a.Activation = Locked, nil
 		a.note(AccountLocked, now, o, "actor", actor, "reason", reason)
-		a.over(now)
+		a.signOut(now, "")
 		return nil
 	})
 }

@@ -56,8 +56,8 @@ func (s *Service) AddSMS(ctx context.Context, id ID, flow, code string, o Origin
 	})
 }
 
-// RemoveSMS turns codes by SMS off.
-func (s *Service) RemoveSMS(ctx context.Context, id ID, o Origin) error {
+// RemoveSMS turns codes by SMS off, and ends the other sessions.
+func (s *Service) RemoveSMS(ctx context.Context, id ID, keepSession string, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
 		if !a.HasSMS() {
 			return ErrNotFound
@@ -66,6 +66,7 @@ func (s *Service) RemoveSMS(ctx context.Context, id ID, o Origin) error {
 		a.SMS = SMSFactor{}
 		a.note(SMSFactorRemoved, now, o)
 		a.dropSpares()
+		a.signOut(now, keepSession)
 		a.tell("sms-factor-removed", now, nil)
 		return nil
 	})

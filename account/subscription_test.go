@@ -93,7 +93,7 @@ func TestEveryDeviceThatTakesMessagesIsToldOfARequestAndOfNothingElse(t *testing
 	if _, err := h.PushTarget(t.Context(), one); !errors.Is(err, account.ErrNotFound) {
 		t.Errorf("a device that was turned off: %v", err)
 	}
-	if err := h.RemovePush(t.Context(), a.ID, h.account(a.ID).PushDevices[2].ID, home); err != nil {
+	if err := h.RemovePush(t.Context(), a.ID, h.account(a.ID).PushDevices[2].ID, "", home); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := h.PushTarget(t.Context(), two); !errors.Is(err, account.ErrNotFound) {

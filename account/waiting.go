@@ -154,9 +154,9 @@ func (s *Service) ResetAfterWaiting(ctx context.Context, id ID, channel, new str
 		}
 		a.Waiting, a.Activation = Wait{}, nil
 		a.dropSince(time.Time{})
-		a.Password, a.SignedOutAt = credential.Password{Hash: hash, SetAt: now}, now
+		a.Password = credential.Password{Hash: hash, SetAt: now}
 		a.note(PasswordReset, now, o, "after", string(MethodWait))
-		a.over(now)
+		a.signOut(now, "")
 		a.tell("password-reset", now, nil)
 		if a.Level > Standard {
 			a.lower(Standard, MethodWait, now, o)

@@ -189,7 +189,7 @@ func (d *Door) answerAgain(w http.ResponseWriter, r *http.Request, a *attempt) e
 
 // authentication is what the door vouches for.
 func authentication(session *account.Session, person *account.Account) op.Authentication {
-	return op.Authentication{
+	auth := op.Authentication{
 		AccountID: person.ID,
 		SessionID: session.ID,
 		Time:      authTime(session),
@@ -197,6 +197,10 @@ func authentication(session *account.Session, person *account.Account) op.Authen
 		Strength:  account.StrengthOf(session.Proofs),
 		Level:     person.Level,
 	}
+	if session.Shared { // nothing that was begun there outlives it
+		auth.Until = session.ExpiresAt
+	}
+	return auth
 }
 
 // seeOther redirects so that the next request is a GET, whatever this one was (RFC 9700 §4.12).

@@ -50,7 +50,9 @@ func TestPersonFindsAFailedSignInInTheirJournal(t *testing.T) {
 	h.clock.Advance(24 * time.Hour)
 	b := h.browser().open("/login").fill("continue", "identifier", "+79141000001").fill("continue", "password", password)
 	b.fill("continue", "code", h.code(secret)).on("me")
-	day := func(back int) string { return h.clock.Now().AddDate(0, 0, -back).Add(3 * time.Hour).Format(time.DateOnly) }
+	day := func(back int) string {
+		return h.clock.Now().AddDate(0, 0, -back).Add(3 * time.Hour).Format(time.DateOnly)
+	}
 	for query, want := range map[string][]string{
 		"?about=sign-in":                         {"signed-in", "sign-in-failed"},
 		"?about=sign-in&result=failed":           {"sign-in-failed"},

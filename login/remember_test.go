@@ -67,3 +67,35 @@ func TestSharedComputerIsNotRemembered(t *testing.T) {
 		t.Errorf("%d browsers are remembered", n)
 	}
 }
+
+// Everything that "this is a shared computer" changes, in one place.
+func TestASharedComputerKeepsNothingForLong(t *testing.T) {
+	h := newHouse(t)
+	h.person("+79140000004")
+	b := h.browser().open("/login").fill("continue", "identifier", "+79140000004", "shared", "yes").fill("continue", "password", password)
+	if b.name() == "offer-passkey" {
+		t.Error("a passkey is offered on a computer of others")
+	}
+	b.open("/me").on("me")
+	for _, c := range b.http.Jar.Cookies(b.at) {
+		if c.Name == "vhod-browser" || c.Name == "vhod-device" || c.Name == "vhod-approver" {
+			t.Errorf("the cookie %s is kept", c.Name)
+		}
+	}
+	if b.open("/me/sessions").on("me-sessions"); !strings.Contains(b.text, "общее устройство") || !strings.Contains(b.text, "через 10 мин без действий") {
+		t.Error("the page does not say that the device is shared, and what that means")
+	}
+	h.clock.Advance(11 * time.Minute)
+	b.open("/me").on("identify") // idle for longer than ten minutes
+	b.fill("continue", "identifier", "+79140000004", "shared", "yes").fill("continue", "password", password)
+	b.open(h.request()).on("consent").fill("allow")
+	answers := h.provider.approvals()
+	if until := answers[len(answers)-1].Until; until.IsZero() || until.After(h.clock.Now().Add(30*time.Minute)) {
+		t.Errorf("what is granted lasts until %s", until)
+	}
+	for range 4 {
+		h.clock.Advance(9 * time.Minute)
+		b.open("/me")
+	}
+	b.on("identify") // half an hour is over, however it was used
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -137,6 +138,7 @@ func (p *Provider) spreadLogout(ctx context.Context, task account.Task) error {
 	if err != nil {
 		return err
 	}
+	visits = slices.DeleteFunc(visits, func(v Visit) bool { return v.SessionID == ended.Spared })
 	owed, err := p.sessionSignals(ctx, task.Account, ended, visits)
 	if err != nil {
 		return err

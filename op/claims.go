@@ -250,7 +250,7 @@ func (c *Client) anybodys(redirect string) bool {
 
 // standing reports whether a family may still be used for its account now: signed out since, blocked, consent withdrawn.
 func standing(f *Family, a *account.Account, client *Client) bool {
-	if a == nil || a.Status != account.Active || f.AuthTime.Before(a.SignedOutAt) {
+	if a == nil || a.Status != account.Active || a.SignedOut(f.SessionID, f.AuthTime) {
 		return false
 	}
 	if client.TrustedConsent && !client.public() {

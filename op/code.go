@@ -93,6 +93,9 @@ func (p *Provider) redeem(ctx context.Context, client *Client, of redemption) (*
 		response.RefreshToken = p.newRefreshToken(client, family.ID, family.Generation)
 		family.RefreshHash = keys.Hash(response.RefreshToken)
 	}
+	if until := of.Auth.Until; !until.IsZero() && family.ExpiresAt.After(until) {
+		family.ExpiresAt = until
+	}
 	if err := p.cfg.Families.CreateFamily(ctx, family); err != nil {
 		if errors.Is(err, account.ErrLocked) {
 			return nil, fault("invalid_grant", "[grant.ended] the person has signed out or the account is closed")

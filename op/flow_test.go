@@ -488,6 +488,43 @@ func TestRefreshNarrowsAndNeverWidens(t *testing.T) {
 	}
 }
 
+func TestASignedOutDateSparesWhatOneSessionGranted(t *testing.T) {
+	h := newRig(t)
+	spared := h.tokens(clientOf("web"))
+	h.door.auth.SessionID = "other"
+	other := h.tokens(clientOf("web"))
+	h.clock.Advance(time.Second)
+	must(t, h.records.Update(t.Context(), h.person.ID, func(a *account.Account) error {
+		a.SignedOutAt, a.Spared = h.clock.Now(), "session"
+		return nil
+	}))
+	if status, _ := h.userinfo(str(spared["access_token"])); status != http.StatusOK {
+		t.Errorf("of the spared session: %d", status)
+	}
+	if status, answer := h.refresh(clientOf("web"), str(other["refresh_token"])); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("of another: %d %v", status, answer)
+	}
+	h.door.auth.SessionID = "session"
+	if again := h.tokens(clientOf("web")); again["access_token"] == nil {
+		t.Error("the spared session grants nothing any more")
+	}
+}
+
+func TestWhatIsGrantedOnASharedComputerEndsWithItsSession(t *testing.T) {
+	h := newRig(t)
+	h.door.auth.Until = h.clock.Now().Add(30 * time.Minute)
+	tokens := h.tokens(clientOf("web"))
+	h.clock.Advance(29 * time.Minute)
+	status, answer := h.refresh(clientOf("web"), str(tokens["refresh_token"]))
+	if status != http.StatusOK {
+		t.Fatalf("within the session: %d %v", status, answer)
+	}
+	h.clock.Advance(time.Minute)
+	if status, answer := h.refresh(clientOf("web"), str(answer["refresh_token"])); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("after it: %d %v", status, answer)
+	}
+}
+
 func TestALostLevelShowsAtTheNextRefresh(t *testing.T) {
 	h := newRig(t)
 	tokens := h.tokens(clientOf("web"))

@@ -164,6 +164,7 @@ type Authentication struct {
 	Strength  account.Strength
 	Level     account.Level
 	Origin    account.Origin // of the person's answer
+	Until     time.Time      // what is granted ends by then, as on a shared computer; zero: as long as any
 }
 
 // Need is why a request cannot be answered without the person.

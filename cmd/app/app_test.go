@@ -76,6 +76,9 @@ func TestUnknownFieldOfTheConfigurationIsAnError(t *testing.T) {
 		"level of the log": {"log: {level: loud}\n", "log.level"},
 		"bank without id":  {"banks:\n  - {issuer: https://b.example}\n", "banks[0]"},
 		"two secrets":      {"sms:\n  - {url: https://s.example, key: a, key_file: b}\n", "keep one"},
+		"idle over whole":  {"sessions: {2fa: {idle: 2h, whole: 1h}}\n", "sessions.2fa"},
+		"endless session":  {"sessions: {1fa: {whole: 9000h}}\n", "sessions.1fa.whole"},
+		"wait for nobody":  {"recovery: {waits: {verified: 1h}}\n", "recovery.waits.verified"},
 		"ratio of traces":  {"traces: {ratio: 2}\n", "traces.ratio"},
 	} {
 		t.Run(name, func(t *testing.T) {

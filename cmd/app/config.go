@@ -46,6 +46,8 @@ type Config struct {
 	Signatures      Signatures          `yaml:"signatures"` // whose electronic signatures are believed
 	Agreements      map[string]string   `yaml:"agreements"` // document → version to be accepted
 	Passwords       Passwords           `yaml:"passwords"`
+	Sessions        Sessions            `yaml:"sessions"` // how long they last
+	Recovery        Recovery            `yaml:"recovery"`
 	Places          string              `yaml:"places"` // file of networks and where they are; none: no sign-in comes from too far away
 	Guessing        Guessing            `yaml:"guessing"`
 	Keys            Rotation            `yaml:"keys"`
@@ -171,6 +173,56 @@ type Passwords struct {
 type Guessing struct {
 	Wrong   int64 `yaml:"wrong"`   // wrong first guesses in a quarter of an hour, and a third of all; 500 when zero
 	Sprayed int64 `yaml:"sprayed"` // the same by one password; 30 when zero
+}
+
+// Sessions is how long a session lasts, by how surely it shows who the person is; what is zero is as account.Config says.
+type Sessions struct {
+	OneFactor         SessionLife `yaml:"1fa"`
+	TwoFactor         SessionLife `yaml:"2fa"`
+	PhishingResistant SessionLife `yaml:"phishing-resistant"`
+	Shared            SessionLife `yaml:"shared"` // on a shared computer, whatever was shown
+}
+
+// SessionLife is one of them.
+type SessionLife struct {
+	Idle  time.Duration `yaml:"idle"`  // without use
+	Whole time.Duration `yaml:"whole"` // in all
+}
+
+func (s Sessions) lives() account.Lives {
+	return account.Lives{OneFactor: account.Life(s.OneFactor), TwoFactor: account.Life(s.TwoFactor),
+		PhishingResistant: account.Life(s.PhishingResistant), Shared: account.Life(s.Shared)}
+}
+
+// Recovery is how long a recovery without a second factor waits, by level; what is zero is as account.Config says.
+type Recovery struct {
+	Waits struct {
+		Simplified time.Duration `yaml:"simplified"`
+		Standard   time.Duration `yaml:"standard"`
+		Verified   time.Duration `yaml:"verified"`
+	} `yaml:"waits"`
+}
+
+// check says what is wrong with lives and waits.
+func (s Sessions) check(wrong func(format string, args ...any)) {
+	for name, l := range map[string]SessionLife{"1fa": s.OneFactor, "2fa": s.TwoFactor, "phishing-resistant": s.PhishingResistant, "shared": s.Shared} {
+		switch {
+		case l.Idle < 0 || l.Whole < 0:
+			wrong("sessions.%s: a life is not negative", name)
+		case l.Idle != 0 && l.Whole != 0 && l.Idle > l.Whole:
+			wrong("sessions.%s: idle (%s) is longer than whole (%s)", name, l.Idle, l.Whole)
+		case l.Whole > 30*24*time.Hour:
+			wrong("sessions.%s.whole: at most 720h (NIST SP 800-63B-4 §2.1.3)", name)
+		}
+	}
+}
+
+func (r Recovery) check(wrong func(format string, args ...any)) {
+	for name, wait := range map[string]time.Duration{"simplified": r.Waits.Simplified, "standard": r.Waits.Standard, "verified": r.Waits.Verified} {
+		if wait != 0 && wait < 24*time.Hour { // an owner must have the time to notice (zero is the usual)
+			wrong("recovery.waits.%s: at least 24h", name)
+		}
+	}
 }
 
 // Rotation is how long a signing key signs, and how soon a node sees the rotation of another.
@@ -355,6 +407,8 @@ func (c *Config) check() error {
 	}
 	c.MTLS.check(c, wrong)
 	c.SMSLimits.check(wrong)
+	c.Sessions.check(wrong)
+	c.Recovery.check(wrong)
 	if c.Guessing.Wrong < 0 || c.Guessing.Sprayed < 0 {
 		wrong("guessing: wrong and sprayed are not negative")
 	}

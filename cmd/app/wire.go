@@ -86,7 +86,8 @@ func (a *App) openAccounts(context.Context) (err error) {
 		Sending: account.Sending{Prefixes: a.cfg.SMSLimits.Prefixes, Hour: a.cfg.SMSLimits.Hour, Day: a.cfg.SMSLimits.Day, Operator: a.cfg.SMSLimits.Operator},
 		Places:  places,
 		Storm:   account.Storm{Wrong: a.cfg.Guessing.Wrong, Sprayed: a.cfg.Guessing.Sprayed},
-		Sealer:  a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.owed,
+		Lives:   a.cfg.Sessions.lives(), Waits: account.Waits(a.cfg.Recovery.Waits),
+		Sealer: a.sealer, Issuer: a.cfg.Issuer, Now: a.cfg.Now, Log: a.log, Owed: a.owed,
 	})
 	return err
 }

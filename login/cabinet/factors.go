@@ -54,7 +54,7 @@ func (c *Room) removeTOTP(w http.ResponseWriter, r *http.Request, v visit) error
 	if asked, err := c.warn(w, r, v, ask); asked {
 		return err
 	}
-	if err := c.cfg.Accounts.RemoveTOTP(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
+	if err := c.cfg.Accounts.RemoveTOTP(r.Context(), v.person.ID, id, v.session.ID, c.cfg.Origin(r)); err != nil {
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=removed")
@@ -74,7 +74,7 @@ func (c *Room) removePush(w http.ResponseWriter, r *http.Request, v visit) error
 	if asked, err := c.warn(w, r, v, ask); asked {
 		return err
 	}
-	if err := c.cfg.Accounts.RemovePush(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
+	if err := c.cfg.Accounts.RemovePush(r.Context(), v.person.ID, id, v.session.ID, c.cfg.Origin(r)); err != nil {
 		return err
 	}
 	return seeOther(w, r, "/me/security")
@@ -89,7 +89,7 @@ func (c *Room) removeSMS(w http.ResponseWriter, r *http.Request, v visit) error 
 	if asked, err := c.warn(w, r, v, ask); asked {
 		return err
 	}
-	if err := c.cfg.Accounts.RemoveSMS(r.Context(), v.person.ID, c.cfg.Origin(r)); err != nil {
+	if err := c.cfg.Accounts.RemoveSMS(r.Context(), v.person.ID, v.session.ID, c.cfg.Origin(r)); err != nil {
 		return err
 	}
 	return seeOther(w, r, "/me/security")
@@ -117,7 +117,7 @@ func (c *Room) removePasskey(w http.ResponseWriter, r *http.Request, v visit) er
 	if asked, err := c.warn(w, r, v, ask); asked {
 		return err
 	}
-	if err := c.cfg.Accounts.RemovePasskey(r.Context(), v.person.ID, id, c.cfg.Origin(r)); err != nil {
+	if err := c.cfg.Accounts.RemovePasskey(r.Context(), v.person.ID, id, v.session.ID, c.cfg.Origin(r)); err != nil {
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=passkey-removed")

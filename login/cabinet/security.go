@@ -155,7 +155,7 @@ func (c *Room) removeCertificate(w http.ResponseWriter, r *http.Request, v visit
 	if !c.cfg.Fresh(v.session, v.person) {
 		return reauth(w, r, "/me/security")
 	}
-	if err := c.cfg.Accounts.RemoveCertificate(r.Context(), v.person.ID, r.PostFormValue("id"), c.cfg.Origin(r)); err != nil {
+	if err := c.cfg.Accounts.RemoveCertificate(r.Context(), v.person.ID, r.PostFormValue("id"), v.session.ID, c.cfg.Origin(r)); err != nil {
 		return err
 	}
 	return seeOther(w, r, "/me/security?done=certificate-removed")
@@ -172,7 +172,7 @@ func (c *Room) removeBank(w http.ResponseWriter, r *http.Request, v visit) error
 	if ok, err := c.sensitive(w, r, v); !ok {
 		return err
 	}
-	err := c.cfg.Accounts.UnlinkBank(r.Context(), v.person.ID, r.PostFormValue("issuer"), r.PostFormValue("subject"), c.cfg.Origin(r))
+	err := c.cfg.Accounts.UnlinkBank(r.Context(), v.person.ID, r.PostFormValue("issuer"), r.PostFormValue("subject"), v.session.ID, c.cfg.Origin(r))
 	if errors.Is(err, account.ErrConflict) {
 		return seeOther(w, r, "/me/security?done=bank-last")
 	}

@@ -31,6 +31,8 @@ type sessionLine struct {
 	Current bool
 	Shared  bool
 	Service string // the one that it is for; empty: single sign-on
+	Until   time.Time
+	Idle    int // minutes without use after which it ends earlier
 }
 
 func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -47,6 +49,7 @@ func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
 		data.Sessions = append(data.Sessions, sessionLine{
 			ID: s.ID, Device: s.Origin.Device(), Address: address(s.Origin),
 			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared, Service: service,
+			Until: s.ExpiresAt, Idle: int(c.cfg.Accounts.LifeOf(&s).Idle.Minutes()),
 		})
 	}
 	for _, d := range c.cfg.Accounts.Devices(v.person) {

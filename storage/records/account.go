@@ -99,9 +99,9 @@ func (s *Store) Create(ctx context.Context, a *account.Account) error {
 		return err
 	}
 	err = s.db.inTx(ctx, func(tx runner) error {
-		_, err := tx.exec(ctx, `INSERT INTO accounts (id, version, status, level, signed_out_at, created_at, updated_at, sealed)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			a.ID, a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.CreatedAt), toStore(a.UpdatedAt), sealed)
+		_, err := tx.exec(ctx, `INSERT INTO accounts (id, version, status, level, signed_out_at, spared, created_at, updated_at, sealed)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+			a.ID, a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), a.Spared, toStore(a.CreatedAt), toStore(a.UpdatedAt), sealed)
 		if err != nil {
 			return err
 		}
@@ -239,10 +239,10 @@ func (s *Store) changed(a *account.Account, head journalHead, events []account.E
 // columns are the values of a changed row, in the order of columns that every statement over it names.
 func (w changedAccount) columns() []any {
 	a := w.account
-	return []any{a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), toStore(a.UpdatedAt), w.sealed, a.ID}
+	return []any{a.Version, a.Status, a.Level.String(), toStore(a.SignedOutAt), a.Spared, toStore(a.UpdatedAt), w.sealed, a.ID}
 }
 
-const changeAccount = `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, updated_at = $5, sealed = $6 WHERE id = $7`
+const changeAccount = `UPDATE accounts SET version = $1, status = $2, level = $3, signed_out_at = $4, spared = $5, updated_at = $6, sealed = $7 WHERE id = $8`
 
 func (s *Store) write(ctx context.Context, tx runner, w changedAccount, held []account.Identifier) error {
 	if _, err := tx.exec(ctx, changeAccount, w.columns()...); err != nil {

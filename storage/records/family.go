@@ -69,7 +69,7 @@ func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
 	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`, sweep_on)
 		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS BIGINT),
 			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT)
-		WHERE $2 = '' OR EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND status = 'active' AND signed_out_at <= $5)`,
+		WHERE $2 = '' OR EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND status = 'active' AND (signed_out_at <= $5 OR ($4 <> '' AND spared = $4)))`,
 		f.ID, f.AccountID, f.ClientID, f.SessionID, toStore(f.AuthTime), toStore(f.CreatedAt), toStore(f.ExpiresAt), toStore(f.EndedAt),
 		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain), day(f.ExpiresAt)))
 	if err != nil {

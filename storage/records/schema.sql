@@ -9,7 +9,7 @@ CREATE TABLE accounts (
     created_at    BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL,
     sealed        BYTEA  NOT NULL
-);
+, spared TEXT NOT NULL DEFAULT '');
 
 CREATE TABLE cases (
     id          TEXT   PRIMARY KEY,

@@ -86,6 +86,8 @@ func familyIsRefused(t *testing.T, b bench) {
 		{"locked", func(a *account.Account) { a.Status = account.Locked }, account.ErrLocked},
 		{"closing", func(a *account.Account) { a.Status = account.DeletionPending }, account.ErrLocked},
 		{"signed out after signing in", func(a *account.Account) { a.SignedOutAt = b.clock.Now() }, account.ErrLocked},
+		{"signed out after signing in, this session spared", func(a *account.Account) { a.SignedOutAt, a.Spared = b.clock.Now(), "s1" }, nil},
+		{"signed out after signing in, another spared", func(a *account.Account) { a.SignedOutAt, a.Spared = b.clock.Now(), "other" }, account.ErrLocked},
 		{"signed out at that very moment", func(a *account.Account) { a.SignedOutAt = b.clock.Now().Add(-time.Second) }, nil},
 		{"signed out before", func(a *account.Account) { a.SignedOutAt = b.clock.Now().Add(-time.Minute) }, nil},
 	} {
