@@ -165,6 +165,9 @@ func TestThePagesHearOfAnAnswerAtOnce(t *testing.T) {
 	h := newHouse(t)
 	phone, computer := h.withPhone("+79160000007")
 	watch := func(b *browser) <-chan string {
+		if !strings.Contains(b.text, `<noscript><meta http-equiv="refresh" content="4"></noscript>`) {
+			t.Error("without scripts the page hears of nothing")
+		}
 		main := b.find(func(n *htmlNode) bool { return has(n, "data-live") })
 		response, err := b.http.Get(b.absolute(attr(main, "data-live")))
 		if err != nil {
