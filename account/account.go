@@ -75,6 +75,8 @@ type Account struct {
 	// Browsers are those in which the person signed in; Arrivals are the new ones of late.
 	Browsers []Browser
 	Arrivals []Arrival
+	// Unseen says that nobody has signed in yet: the first browser in which somebody does is the person's own.
+	Unseen bool
 	// LastVisit is when and from where the person signed in last.
 	LastVisit Visit
 	// Waiting is a recovery of somebody who has no second factor left; zero when there is none.

@@ -171,10 +171,18 @@ func (s *Service) ConfirmActivation(ctx context.Context, id ID, operator, number
 	})
 }
 
+// Activating is the use of a code of a centre.
+type Activating struct {
+	Code     string // as typed
+	Password string // the new one
+	Browser  string // the browser's own cookie, which outlives sessions
+	Origin   Origin
+}
+
 // findActivation returns the account that a code opens now. A code that is unknown, spent, cancelled, not yet or no longer good, or not confirmed is ErrWrongCode:
 // who holds it learns no more. Wrong ones count.
-func (s *Service) findActivation(ctx context.Context, typed string, o Origin) (a *Account, activation string, err error) {
-	code := cleanActivation(typed)
+func (s *Service) findActivation(ctx context.Context, with Activating) (a *Account, activation string, err error) {
+	code, o := cleanActivation(with.Code), with.Origin
 	about := s.cfg.Sealer.Index("try", "activation "+code)
 	try := tryOf(ofRecovery(), about, about, o)
 	if err := s.limit.admit(ctx, try); err != nil {
@@ -198,23 +206,34 @@ func (s *Service) findActivation(ctx context.Context, typed string, o Origin) (a
 		s.noteLater(a.ID, FactorFailed, o, "method", string(MethodActivation))
 		err = ErrWrongCode
 	default:
-		return a, activation, nil
+		return a, activation, a.gateNewBrowser(with.Browser, s.now())
 	}
 	s.limit.failed(ctx, try)
 	return nil, "", err
 }
 
+// gateNewBrowser lets a code be used at once in a browser that the person has used for long, and in any other a day after it was made: the code can be
+// read out to somebody on the telephone, and in that day every contact has a link by which it is cancelled.
+func (a *Account) gateNewBrowser(browser string, now time.Time) error {
+	if until := a.Activation.MadeAt.Add(SettleAfter); now.Before(until) && !a.AtHome(browser, now) {
+		return NewBrowserError{Until: until}
+	}
+	return nil
+}
+
 // Activate spends a code: it sets a new password, removes every other way in, and ends all sessions. Somebody who had a second factor is asked for a new
-// one at each sign-in until they have it. Of many uses of one code one succeeds; the others are ErrWrongCode.
-func (s *Service) Activate(ctx context.Context, typed, password string, o Origin) error {
-	a, activation, err := s.findActivation(ctx, typed, o)
+// one at each sign-in until they have it; the browser is the person's own from then on. Of many uses of one code one succeeds; the others are
+// ErrWrongCode. A NewBrowserError says from when on this browser will do.
+func (s *Service) Activate(ctx context.Context, with Activating) error {
+	o := with.Origin
+	a, activation, err := s.findActivation(ctx, with)
 	if err != nil {
 		return err
 	}
-	if err := s.CheckPassword(ctx, password, a.passwordWords()...); err != nil {
+	if err := s.CheckPassword(ctx, with.Password, a.passwordWords()...); err != nil {
 		return err
 	}
-	hash, err := s.cfg.Passwords.Hash(ctx, password)
+	hash, err := s.cfg.Passwords.Hash(ctx, with.Password)
 	if err != nil {
 		return fmt.Errorf("hashing a password: %w", err)
 	}
@@ -227,6 +246,9 @@ func (s *Service) Activate(ctx context.Context, typed, password string, o Origin
 		a.Activation = nil
 		a.dropSince(time.Time{}) // who held any of it is not known any more
 		a.Browsers, a.Arrivals = nil, nil
+		if hash := browserHash(a.ID, with.Browser); hash != "" {
+			a.Browsers = []Browser{{Hash: hash, FirstAt: now, LastAt: now, Own: true}}
+		}
 		a.stopWaiting(now, o, string(MethodActivation))
 		a.Password = credential.Password{Hash: hash, SetAt: now}
 		a.note(PasswordReset, now, o, "case", x.Case, "method", string(MethodActivation))

@@ -7,13 +7,29 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
 )
 
 const fresh = "Bereza-173-sokol-parus"
 
+// knows makes a browser one in which a person has been signing in for a day.
+func (h *house) knows(id account.ID, cookie string) {
+	h.t.Helper()
+	now := h.clock.Now()
+	err := h.store.Update(h.t.Context(), id, func(a *account.Account) error {
+		hash := keys.Hash(cookie + "/" + string(id))
+		a.Browsers = append(a.Browsers, account.Browser{Hash: hash, FirstAt: now.Add(-account.SettleAfter), LastAt: now})
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // made is a code that an operator made for a person, and the token of the link that cancels it.
 func (h *house) made(id account.ID, wait time.Duration) (code, cancel string) {
 	h.t.Helper()
+	h.knows(id, "browser")
 	h.notices()
 	code, _, err := h.MakeActivation(h.t.Context(), id, account.NewActivation{Case: "17", Operator: "operator:1", Wait: wait})
 	if err != nil {
@@ -46,7 +62,7 @@ func TestCodeOfACentreSetsAPasswordAndRemovesEveryOtherWay(t *testing.T) {
 	h.clock.Advance(time.Second)
 	code, _ := h.made(a.ID, 0)
 	typed := strings.ToLower(strings.ReplaceAll(code, "-", " "))
-	if err := h.Activate(t.Context(), typed, fresh, home); err != nil {
+	if err := h.Activate(t.Context(), account.Activating{Code: typed, Password: fresh, Browser: "browser", Origin: home}); err != nil {
 		t.Fatal(err)
 	}
 	got := h.account(a.ID)
@@ -56,7 +72,7 @@ func TestCodeOfACentreSetsAPasswordAndRemovesEveryOtherWay(t *testing.T) {
 	if h.lives(cookie) {
 		t.Error("a session of before lives")
 	}
-	if err := h.Activate(t.Context(), code, fresh+"2", home); !errors.Is(err, account.ErrWrongCode) {
+	if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh + "2", Browser: "browser", Origin: home}); !errors.Is(err, account.ErrWrongCode) {
 		t.Errorf("a second use: %v", err)
 	}
 	for _, kind := range []account.EventKind{account.ActivationMade, account.PasswordReset} {
@@ -80,7 +96,7 @@ func TestWithoutTheFactorThatACentreRemovedNobodyRecoversFromAfar(t *testing.T) 
 	a := h.anna()
 	h.withApp(a)
 	code, _ := h.made(a.ID, 0)
-	if err := h.Activate(t.Context(), code, fresh, home); err != nil {
+	if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: home}); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := h.FindForRecovery(t.Context(), annas, home); err != nil || found != nil {
@@ -150,7 +166,7 @@ func TestCodeOfACentreOpensNothingBeforeItsTimeAfterItOrCancelled(t *testing.T) 
 				row.between(h, a, code, cancel)
 			}
 			h.clock.Advance(row.later)
-			if err := h.Activate(t.Context(), code, fresh, home); (err == nil) != row.opens || err != nil && !errors.Is(err, account.ErrWrongCode) {
+			if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: home}); (err == nil) != row.opens || err != nil && !errors.Is(err, account.ErrWrongCode) {
 				t.Errorf("%v", err)
 			}
 		})
@@ -177,7 +193,9 @@ func TestCodeForSomebodyWhoWasNotSeenWaitsAndLowersTheLevel(t *testing.T) {
 	if made.OpensAt.Sub(made.MadeAt) != week || !made.Pair {
 		t.Errorf("opens after %v, two operators: %v", made.OpensAt.Sub(made.MadeAt), made.Pair)
 	}
-	try := func() error { return h.Activate(t.Context(), code, fresh, home) }
+	try := func() error {
+		return h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: home})
+	}
 	if err := h.ConfirmActivation(t.Context(), a.ID, "operator:2", "17"); err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +225,7 @@ func TestAccountThatRoseSinceNeedsTheSecondOperatorToo(t *testing.T) {
 	a := h.anna()
 	code, _ := h.made(a.ID, 0)
 	h.verified(a.ID)
-	if err := h.Activate(t.Context(), code, fresh, home); !errors.Is(err, account.ErrWrongCode) {
+	if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: home}); !errors.Is(err, account.ErrWrongCode) {
 		t.Errorf("by one operator: %v", err)
 	}
 	h.Close() // what was to be noted is
@@ -224,7 +242,7 @@ func TestCodeOfACentreEndsAWaitThatSomebodyElseBegan(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, _ := h.made(a.ID, 0)
-	if err := h.Activate(t.Context(), code, fresh, home); err != nil {
+	if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: home}); err != nil {
 		t.Fatal(err)
 	}
 	h.withApp(a)
@@ -238,7 +256,7 @@ func TestCodesOfACentreAreNotGuessed(t *testing.T) {
 	h := newHouse(t)
 	var throttled account.ThrottledError
 	for n := range 1000 {
-		err := h.Activate(t.Context(), "AAAA-AAAA-AAAA-"+strings.Repeat("B", n%4)+"7", fresh, home)
+		err := h.Activate(t.Context(), account.Activating{Code: "AAAA-AAAA-AAAA-" + strings.Repeat("B", n%4) + "7", Password: fresh, Browser: "browser", Origin: home})
 		if errors.As(err, &throttled) {
 			return
 		}

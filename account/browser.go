@@ -28,6 +28,7 @@ type Browser struct {
 	Hash    string // of the cookie and the account: the same browser has another in another account
 	FirstAt time.Time
 	LastAt  time.Time
+	Own     bool // the account was made or given back in it
 }
 
 // Arrival is a sign-in in a browser in which the person was not seen before.
@@ -62,10 +63,8 @@ func browserHash(id ID, cookie string) string {
 
 // Knows reports whether the person signed in before in the browser with this cookie.
 func (a *Account) Knows(cookie string, now time.Time) bool {
-	hash := browserHash(a.ID, cookie)
-	return hash != "" && slices.ContainsFunc(a.Browsers, func(b Browser) bool {
-		return b.Hash == hash && now.Sub(b.LastAt) < BrowserLife
-	})
+	_, ok := a.browser(browserHash(a.ID, cookie), now)
+	return ok
 }
 
 // justSignedUp reports whether nobody has been seen in any browser since somebody signed up.
@@ -76,16 +75,16 @@ func (a *Account) justSignedUp(now time.Time) bool {
 // arrive keeps in which browser a session begins, and owes a message when it is a new one. The browser in which
 // somebody has just signed up is nothing to tell them of.
 func (a *Account) arrive(cookie string, now time.Time, o Origin) {
-	known, first := a.Knows(cookie, now), a.justSignedUp(now)
-	a.LastVisit = Visit{now, o.Address}
+	known, first := a.Knows(cookie, now), a.Unseen
+	a.LastVisit, a.Unseen = Visit{now, o.Address}, false
 	hash := browserHash(a.ID, cookie)
 	if hash != "" {
-		seen := Browser{Hash: hash, FirstAt: now, LastAt: now}
+		seen := Browser{Hash: hash, FirstAt: now, LastAt: now, Own: first}
 		kept := make([]Browser, 0, len(a.Browsers)+1)
 		for _, b := range a.Browsers {
 			switch {
 			case b.Hash == hash:
-				seen.FirstAt = b.FirstAt
+				seen.FirstAt, seen.Own = b.FirstAt, b.Own
 			case now.Sub(b.LastAt) < BrowserLife:
 				kept = append(kept, b)
 			}

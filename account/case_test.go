@@ -99,7 +99,9 @@ func TestAnsweredCaseIsACodeThatNoOperatorSees(t *testing.T) {
 		t.Fatalf("both contacts and the one of the case were to be told: %d messages", len(told))
 	}
 	code := told[answer].Args["Code"]
-	use := func() error { return h.Activate(t.Context(), code, fresh, abroad) }
+	use := func() error {
+		return h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: abroad})
+	}
 	if made.OpensAt.Sub(made.MadeAt) != 3*24*time.Hour {
 		t.Errorf("it opens after %v", made.OpensAt.Sub(made.MadeAt))
 	}
@@ -208,7 +210,7 @@ func TestOwnerWhoShowsTwoFactorsEndsTheCodeOfACase(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.clock.Advance(24 * time.Hour)
-	if err := h.Activate(t.Context(), code, fresh, home); err != nil {
+	if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: home}); err != nil {
 		t.Errorf("a code for who was seen: %v", err)
 	}
 }
@@ -243,7 +245,7 @@ func TestClosedCaseIsForgottenWithItsCode(t *testing.T) {
 		t.Error("the code of a closed case is still good, or who got an answer got another")
 	}
 	h.clock.Advance(3 * 24 * time.Hour)
-	if err := h.Activate(t.Context(), code, fresh, abroad); !errors.Is(err, account.ErrWrongCode) {
+	if err := h.Activate(t.Context(), account.Activating{Code: code, Password: fresh, Browser: "browser", Origin: abroad}); !errors.Is(err, account.ErrWrongCode) {
 		t.Errorf("the code of a closed case: %v", err)
 	}
 	if !h.happened(a.ID, account.CaseClosed) {

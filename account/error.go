@@ -33,6 +33,14 @@ type ThrottledError struct {
 
 func (e ThrottledError) Error() string { return "too many tries: " + e.What }
 
+// NewBrowserError says that the person has not used this browser for long enough to change in it how they sign in.
+type NewBrowserError struct {
+	Until time.Time // zero: the browser is not kept, so it never will be old enough
+	Key   bool      // a passkey or an e-signature would do instead
+}
+
+func (NewBrowserError) Error() string { return "the browser is too new for this" }
+
 // FieldError says what is wrong with one field, by the field's form name and a message id of the
 // catalogues ("error.snils.digits").
 type FieldError struct {

@@ -149,6 +149,9 @@ func (s *Service) setPassword(ctx context.Context, a *Account, new string, kind 
 	return s.change(ctx, a.ID, func(a *Account) error {
 		now := s.now()
 		a.Password = credential.Password{Hash: hash, SetAt: now}
+		if kind == PasswordReset {
+			a.Waiting = Wait{}
+		}
 		a.Activation = nil // who sets a password needs no code of a centre
 		a.note(kind, now, o)
 		a.signOut(now, "")

@@ -34,6 +34,7 @@ const (
 	DeviceForgotten   EventKind = "device-forgotten"
 	SignInDisowned    EventKind = "sign-in-disowned"
 	RecoveryWaits     EventKind = "recovery-waits"
+	RecoveryRests     EventKind = "recovery-rests" // in a browser that is new
 	RecoveryCancelled EventKind = "recovery-cancelled"
 	LevelLowered      EventKind = "level-lowered"
 	WayLocked         EventKind = "way-locked"

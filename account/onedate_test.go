@@ -36,7 +36,7 @@ func endings() map[string]ending {
 		}},
 		"Activate": {false, func(h *house, id account.ID, _ string) error {
 			code, _ := h.made(id, 0)
-			return h.Activate(h.t.Context(), code, "Другой-Закат8 над полем", home)
+			return h.Activate(h.t.Context(), account.Activating{Code: code, Password: "Другой-Закат8 над полем", Browser: "browser", Origin: home})
 		}},
 		"RemoveTOTP": {true, func(h *house, id account.ID, keep string) error {
 			return h.RemoveTOTP(h.t.Context(), id, "t", keep, home)

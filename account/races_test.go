@@ -102,11 +102,14 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 			}
 		},
 		"code of a service centre": func(t *testing.T, h *house, a *account.Account) use {
+			h.knows(a.ID, "browser")
 			code, _, err := h.MakeActivation(t.Context(), a.ID, account.NewActivation{Case: "17", Operator: "operator:1"})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return func(s *account.Service) error { return s.Activate(t.Context(), code, "Bereza-173-sokol-parus", home) }
+			return func(s *account.Service) error {
+				return s.Activate(t.Context(), account.Activating{Code: code, Password: "Bereza-173-sokol-parus", Browser: "browser", Origin: home})
+			}
 		},
 		"passkey's challenge": func(t *testing.T, h *house, a *account.Account) use {
 			key := h.withPasskey(a)

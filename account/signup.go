@@ -44,7 +44,7 @@ func (s *Service) SignUp(ctx context.Context, in SignUp) (*Account, error) {
 	a := &Account{
 		ID: ID(keys.RandomID()), Number: newNumber(), Status: Active, Level: Simplified, CreatedAt: now, UpdatedAt: now, Lang: in.Lang,
 		Phone: Contact{in.Phone, now}, Email: Contact{in.Email, now},
-		Password: credential.Password{Hash: hash, SetAt: now}, Agreements: in.Agreements,
+		Password: credential.Password{Hash: hash, SetAt: now}, Agreements: in.Agreements, Unseen: true,
 	}
 	a.note(SignedUp, now, in.Origin)
 	for _, g := range in.Agreements {

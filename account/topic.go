@@ -32,7 +32,7 @@ func Topics() []Topic { return []Topic{TopicSignIn, TopicSecurity, TopicData, To
 // topics says what every kind of event is about.
 var topics = map[Topic][]EventKind{
 	TopicSignIn: {SignedIn, SignInFailed, ProofAdded, FactorFailed, SignedOut, SessionsEnded, SignInDisowned, DeviceConnected, PushApproved, PushRefused, PushReported,
-		PasskeyRefused, BankRefused, SignatureRefused, BackupUsed, RecoveryStarted, RecoveryWaits, RecoveryCancelled, SignUpRepeated},
+		PasskeyRefused, BankRefused, SignatureRefused, BackupUsed, RecoveryStarted, RecoveryWaits, RecoveryRests, RecoveryCancelled, SignUpRepeated},
 	TopicSecurity: {PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, PasskeyAdded, PasskeyRemoved,
 		BackupPrinted, BankLinked, BankUnlinked, CertificateLinked, CertificateRemoved, DeviceRemembered, DeviceForgotten, PushSubscribed, PushUnsubscribed, WayLocked, WayOpening, WayOpened,
 		ActivationMade, ActivationConfirmed, ActivationCancelled, CaseClosed, AccountLocked, AccountUnlocked},

@@ -35,6 +35,7 @@ var usualWaits = Waits{Simplified: 24 * time.Hour, Standard: 3 * 24 * time.Hour,
 // Wait is a recovery by somebody who has proven a contact and has no second factor left, or says so.
 type Wait struct {
 	Channel   string // of the contact that was proven: "sms" or "mail"
+	Whole     bool   // the second factor, where there is one, was proven too: it waits because the browser is new
 	StartedAt time.Time
 	OpensAt   time.Time
 	Cancel    string // keys.Hash of the token that ends it
@@ -52,35 +53,62 @@ func (w Wait) under(now time.Time) bool {
 
 // Waited reports whether a recovery by a contact may go on without a second factor now.
 func (a *Account) Waited(channel string, now time.Time) bool {
+	return !a.Waiting.Whole && a.Rested(channel, now)
+}
+
+// Rested reports whether a recovery by a contact may go on in a browser that is new, when all that the person has is shown again.
+func (a *Account) Rested(channel string, now time.Time) bool {
 	return a.Waiting.Channel == channel && a.Waiting.over(now)
 }
 
-// Waits reports how long somebody waits already, by a contact.
+// Waits reports how long somebody waits already who has no second factor left, by a contact.
 func (a *Account) Waits(channel string, now time.Time) (Wait, bool) {
-	return a.Waiting, a.Waiting.Channel == channel && a.Waiting.under(now)
+	return a.Waiting, a.Waiting.waits(Wait{Channel: channel}, now)
+}
+
+// Rests reports how long somebody waits already because their browser is new, by a contact.
+func (a *Account) Rests(channel string, now time.Time) (Wait, bool) {
+	return a.Waiting, a.Waiting.waits(Wait{Channel: channel, Whole: true}, now)
+}
+
+// waits reports whether somebody waits for the same reason by the same contact.
+func (w Wait) waits(like Wait, now time.Time) bool {
+	return w.Channel == like.Channel && w.Whole == like.Whole && w.under(now)
 }
 
 // BeginWaiting begins the wait of somebody who has proven a contact and has no second factor left. Every contact hears of it
 // at once, with a link that ends it. Asking again changes nothing. ErrConflict where no second factor is asked anyway.
 func (s *Service) BeginWaiting(ctx context.Context, id ID, channel string, o Origin) (Wait, error) {
+	return s.beginWait(ctx, id, Wait{Channel: channel}, o)
+}
+
+// BeginRest begins the day that a recovery in a new browser waits, though all that the person has was shown: codes are read out to whoever asks for
+// them well. Every contact hears of it at once, with a link that ends it. Nothing is taken away at its end. Asking again changes nothing.
+func (s *Service) BeginRest(ctx context.Context, id ID, channel string, o Origin) (Wait, error) {
+	return s.beginWait(ctx, id, Wait{Channel: channel, Whole: true}, o)
+}
+
+func (s *Service) beginWait(ctx context.Context, id ID, begun Wait, o Origin) (Wait, error) {
 	now := s.now()
-	var begun Wait
 	err := s.change(ctx, id, func(a *Account) error {
-		if err := a.GateRecovery(channel, now); err != nil {
+		if err := a.GateRecovery(begun.Channel, now); err != nil {
 			return err
 		}
-		if !a.HasSecondFactor() {
+		if !begun.Whole && !a.HasSecondFactor() {
 			return ErrConflict
 		}
-		if w, ok := a.Waits(channel, now); ok {
-			begun = w
+		if a.Waiting.waits(begun, now) {
+			begun = a.Waiting
 			return nil
 		}
-		secret := keys.RandomHandle()
-		a.Waiting = Wait{Channel: channel, StartedAt: now, OpensAt: now.Add(s.cfg.Waits.of(a.Level)), Cancel: keys.Hash(secret)}
-		begun = a.Waiting
-		a.note(RecoveryWaits, now, o, "channel", channel)
-		a.tell("recovery-waits", now, map[string]string{
+		secret, wait, kind := keys.RandomHandle(), s.cfg.Waits.of(a.Level), RecoveryWaits
+		if begun.Whole {
+			wait, kind = SettleAfter, RecoveryRests
+		}
+		begun.StartedAt, begun.OpensAt, begun.Cancel = now, now.Add(wait), keys.Hash(secret)
+		a.Waiting = begun
+		a.note(kind, now, o, "channel", begun.Channel)
+		a.tell(string(kind), now, map[string]string{
 			"Opens": begun.OpensAt.In(noticeZone).Format("02.01.2006 15:04"),
 			"Link":  s.cfg.Issuer + "/recovery/cancel?token=" + string(a.ID) + "." + secret,
 		})

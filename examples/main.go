@@ -173,7 +173,7 @@ func person(r stand.Resident, agreements map[string]string) app.Person {
 		PassportSeries: r.Passport.Series, PassportNumber: r.Passport.Number, PassportIssuedOn: r.Passport.IssuedOn,
 		PassportIssuedBy: r.Passport.IssuedBy, PassportIssuerCode: r.Passport.IssuerCode, SNILS: r.SNILS, INN: r.INN,
 		Region: r.Address.Region, City: r.Address.City, Street: r.Address.Street, House: r.Address.House, Flat: r.Address.Flat,
-		Postcode: r.Address.Postcode, TOTPSecret: r.TOTPSecret, BackupCodes: r.BackupCodes, Draft: r.Draft, Agreements: agreements,
+		Postcode: r.Address.Postcode, TOTPSecret: r.TOTPSecret, BackupCodes: r.BackupCodes, Draft: r.Draft, Agreements: agreements, Unseen: true,
 	}
 	if r.Method == "bank" {
 		p.Verifier = r.Bank.ID

@@ -32,10 +32,17 @@ func (d *Door) takeActivation(w http.ResponseWriter, r *http.Request) error {
 	}
 	password, err := d.newPassword(r)
 	if err == nil {
-		err = d.cfg.Accounts.Activate(r.Context(), code, password, d.origin(r))
+		err = d.cfg.Accounts.Activate(r.Context(), account.Activating{
+			Code: code, Password: password, Browser: d.browser(w, r, false), Origin: d.origin(r),
+		})
 	}
-	if errors.Is(err, account.ErrWrongCode) {
+	var early account.NewBrowserError
+	switch {
+	case errors.Is(err, account.ErrWrongCode):
 		err = account.FieldErrors{{Field: "code", Message: "error.activation.wrong"}}
+	case errors.As(err, &early):
+		hours := (minutesUntil(early.Until, d.cfg.Now()) + 59) / 60
+		err = account.FieldErrors{{Field: "code", Message: "error.activation.early", Args: map[string]any{"Hours": hours}}}
 	}
 	if err != nil {
 		return d.renderActivation(w, r, err)

@@ -27,6 +27,11 @@ func TestSomebodyGetsBackInByACodeOfACentre(t *testing.T) {
 		t.Errorf("a wrong code: %d", b.status)
 	}
 	b.fill("continue", "code", code, "password", next, "password_again", next+"x").on("recovery-activation")
+	b.fill("continue", "code", code, "password", next, "password_again", next).on("recovery-activation")
+	if b.status != http.StatusUnprocessableEntity || !strings.Contains(b.text, "через 24 ч.") {
+		t.Errorf("a code that somebody may have read out to a stranger: %d", b.status)
+	}
+	h.clock.Advance(account.SettleAfter)
 	b.fill("continue", "code", code, "password", next, "password_again", next).on("recovery-activated")
 	if b.cookie("vhod-session") != "" {
 		t.Error("the code alone signs in")

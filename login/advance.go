@@ -34,6 +34,7 @@ var paths = map[step]string{
 	stepReady:            "/signup/ready",
 	stepRecoveryStart:    "/recovery",
 	stepRecoveryCode:     "/recovery/code",
+	stepRecoveryDay:      "/recovery/day",
 	stepRecoveryPassword: "/recovery/password",
 }
 

@@ -283,7 +283,9 @@ func (d *Door) takeLinkBank(w http.ResponseWriter, r *http.Request) error {
 	if r.PostFormValue("choice") != "link" {
 		return d.advance(w, r, v)
 	}
-	err = d.cfg.Accounts.LinkBank(r.Context(), v.person.ID, by, d.origin(r))
+	if err = v.person.MayChange(v.session, d.cfg.Now()); err == nil {
+		err = d.cfg.Accounts.LinkBank(r.Context(), v.person.ID, by, d.origin(r))
+	}
 	if err == nil {
 		return d.advance(w, r, v)
 	}

@@ -55,6 +55,7 @@ func TestPersonSignsInByTheirBank(t *testing.T) {
 	if strings.Join(auth.AMR, " ") != "fed" || auth.Strength != account.OneFactor {
 		t.Errorf("the door vouched for %v by %v", auth.Strength, auth.AMR)
 	}
+	h.settle("+79143000001")
 	b.open("/me/security").on("me-security").fill("remove").on("me-security")
 	if len(h.find("+79143000001").Banks) != 0 {
 		t.Error("the bank is still linked")

@@ -129,6 +129,8 @@ func bankTrouble(err error) string {
 		return "taken"
 	case errors.As(err, &locked):
 		return "locked"
+	case errors.As(err, new(account.NewBrowserError)):
+		return "new-browser"
 	case errors.Is(err, account.ErrConflict):
 		return "many"
 	case errors.Is(err, account.ErrLocked):

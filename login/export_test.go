@@ -43,3 +43,12 @@ func (d *Door) QRAddress(ctx context.Context, attempt string) string {
 	}
 	return d.qrAddress(code)
 }
+
+// Patterns lists the route table.
+func (d *Door) Patterns() []string {
+	var out []string
+	for _, r := range d.routes {
+		out = append(out, r.pattern)
+	}
+	return out
+}

@@ -33,9 +33,10 @@ var (
 type errorData struct {
 	Kind      string // words are in the catalogues under error-page.KIND
 	Args      map[string]any
-	Reference string // the request's id, for the person to quote
-	ActionURL string // the way on
-	Action    string // message id of its words
+	Reference string    // the request's id, for the person to quote
+	ActionURL string    // the way on
+	Action    string    // message id of its words
+	Until     time.Time // from when on it may be done here
 	Diagnosis *op.Diagnosis
 	Docs      string
 }
@@ -76,6 +77,9 @@ func (d *Door) fail(w http.ResponseWriter, r *http.Request, err error) {
 		data.Args = map[string]any{"Minutes": minutesUntil(throttled.Until, d.cfg.Now())}
 		d.retryAfter(w, throttled.Until)
 	}
+	if early := (account.NewBrowserError{}); errors.As(err, &early) {
+		status, data = http.StatusForbidden, newBrowserData(data, early)
+	}
 	if errors.As(err, new(account.LockedWayError)) {
 		err = errLockedWay
 	}
@@ -93,6 +97,19 @@ func (d *Door) fail(w http.ResponseWriter, r *http.Request, err error) {
 			slog.String("request", data.Reference), slog.Any("error", err))
 	}
 	d.showError(w, r, status, data)
+}
+
+// newBrowserData says from when on this browser will do, and what does now.
+func newBrowserData(data errorData, early account.NewBrowserError) errorData {
+	data.Kind, data.Action, data.ActionURL = "new-browser", "error-page.to-cabinet", "/me"
+	data.Until = early.Until
+	switch {
+	case early.Key:
+		data.Kind, data.Action, data.ActionURL = "new-browser-key", "error-page.by-key", "/login?reauth=1&return="+securityPage
+	case early.Until.IsZero():
+		data.Kind = "new-browser-kept"
+	}
+	return data
 }
 
 func (d *Door) showError(w http.ResponseWriter, r *http.Request, status int, data errorData) {

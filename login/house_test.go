@@ -167,7 +167,7 @@ func (h *house) find(phone string) *account.Account {
 func (h *house) person(phone string, change ...func(*account.Account)) *account.Account {
 	h.t.Helper()
 	a := account.Account{
-		Level: account.Simplified, Lang: "ru",
+		Level: account.Simplified, Lang: "ru", Unseen: true,
 		Phone: account.Contact{Value: phone, ConfirmedAt: h.clock.Now()},
 		Email: account.Contact{Value: "a" + phone[8:] + "@example.ru", ConfirmedAt: h.clock.Now()},
 	}
@@ -232,11 +232,44 @@ func (h *house) sent(to string) (code, link string) {
 	return code, link
 }
 
-// signIn signs a person in and returns their browser in the cabinet.
+// settle makes the browsers in which a person was seen ones that they have used for long.
+func (h *house) settle(phone string) {
+	h.t.Helper()
+	err := h.records.Update(h.t.Context(), h.find(phone).ID, func(a *account.Account) error {
+		for i := range a.Browsers {
+			a.Browsers[i].FirstAt = h.clock.Now().Add(-account.SettleAfter)
+		}
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// home is a browser that a person has used for long, and signed out in.
+func (h *house) home(phone string) *browser {
+	h.t.Helper()
+	b, id := h.browser().open("/login"), h.find(phone).ID
+	cookie := keys.RandomHandle()
+	b.http.Jar.SetCookies(b.at, []*http.Cookie{{Name: "vhod-browser", Value: cookie, Path: "/"}})
+	err := h.records.Update(h.t.Context(), id, func(a *account.Account) error {
+		seen := account.Browser{Hash: keys.Hash(cookie + "/" + string(id)), FirstAt: h.clock.Now().Add(-account.SettleAfter), LastAt: h.clock.Now()}
+		a.Browsers, a.Unseen = append(a.Browsers, seen), false
+		return nil
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return b
+}
+
+// signIn signs a person in, in a browser that they have used for long, and returns it in the cabinet.
 func (h *house) signIn(phone string) *browser {
 	h.t.Helper()
 	b := h.browser().open("/login").on("identify").fill("continue", "identifier", phone).on("password")
-	return b.fill("continue", "password", password).on("me")
+	b.fill("continue", "password", password).on("me")
+	h.settle(phone)
+	return b
 }
 
 // request is a waiting authorization request.

@@ -178,7 +178,7 @@ func (d *Door) showUnreachable(w http.ResponseWriter, r *http.Request) error {
 	if v.person.Level < v.policy.Level {
 		data.LevelURL = at(paths[stepRaise], v.attempt)
 	}
-	if v.policy.Strength == account.TwoFactor && !hasSecond(v.person) {
+	if v.policy.Strength == account.TwoFactor && !hasSecond(v.person) && !v.policy.New {
 		data.ProtectURL = at(paths[stepProtect], v.attempt)
 	}
 	return d.render(w, r, v.attempt, v.page(d, r, "unreachable", data))

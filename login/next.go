@@ -38,6 +38,7 @@ const (
 
 	stepRecoveryStart    step = "recovery"
 	stepRecoveryCode     step = "recovery-code"
+	stepRecoveryDay      step = "recovery-day" // all is proven, in a browser that is new
 	stepRecoveryPassword step = "recovery-password"
 )
 
@@ -55,9 +56,11 @@ type policy struct {
 	Remembered bool             // in this browser no second factor is asked where little is at stake
 	Seen       bool             // the person signed in before in this browser
 	Risks      []account.Risk   // what is unusual about this sign-in, the gravest first
+	Strange    bool             // a recovery in a browser that the person has not been using for a day
 	Recovering bool             // what the service asks comes after the person is back
 	Locked     account.Switch   // what is asked and the person has locked for themselves; empty: nothing
 	NoSMS      bool             // the phone has proven something else already: it is not two factors
+	New        bool             // the browser is too new to change in it how the person signs in
 	Passkeys   bool             // this site can have passkeys
 	Sign       bool             // electronic signatures are taken here
 	Other      bool             // the session is of another person than the service asks for (id_token_hint)
@@ -148,21 +151,22 @@ func isSecond(m account.Method) bool {
 
 // nextWish says what stands between a proven person and the answer.
 func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
+	setUp := !a.SkipProtect && !p.New
 	if p.Strength > account.StrengthOf(counted(session.Proofs, p)) {
 		switch {
 		case p.Strength == account.PhishingResistant && hasPasskey(person, p.Now):
 			return stepSecond
 		case p.Sign && hasCertificate(person, p.Now) && (p.Strength == account.PhishingResistant || !hasSecond(person)):
 			return stepSignature
-		case p.Strength == account.PhishingResistant && p.Passkeys && !a.SkipProtect:
+		case p.Strength == account.PhishingResistant && p.Passkeys && setUp:
 			return stepProtect
-		case p.Strength == account.TwoFactor && !hasSecond(person) && !a.SkipProtect:
+		case p.Strength == account.TwoFactor && !hasSecond(person) && setUp:
 			return stepProtect
 		case p.Essential:
 			return stepUnreachable
 		}
 	}
-	if (a.SignUp != nil || person.FactorDue) && !a.SkipProtect && !hasSecond(person) { // offered once, and never again in this flow
+	if (a.SignUp != nil || person.FactorDue) && setUp && !hasSecond(person) { // offered once, and never again in this flow
 		return stepProtect
 	}
 	if a.SignUp != nil && !a.SignUp.Ready {
@@ -179,7 +183,7 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 	if p.Consent && !a.Consented {
 		return stepConsent
 	}
-	if p.Passkeys && !a.SkipOffer && !a.Reauth && mayOffer(a, person, p.Now) {
+	if p.Passkeys && !p.New && !a.SkipOffer && !a.Reauth && mayOffer(a, person, p.Now) {
 		return stepOffer
 	}
 	return stepDone

@@ -106,7 +106,7 @@ func TestDisownedSignInShutsTheStrangerOut(t *testing.T) {
 		t.Errorf("a used link answers %d", b.status)
 	}
 	h.notices()
-	b.open("/recovery").fill("continue", "identifier", "+79141000003").on("recovery-code")
+	b = h.home("+79141000003").open("/recovery").fill("continue", "identifier", "+79141000003").on("recovery-code")
 	code, _ := h.sent("+79141000003")
 	const next = "Новый&Пароль9 и слова"
 	b.fill("continue", "code", code).on("recovery-password").fill("continue", "password", next, "password_again", next).on("me")

@@ -174,7 +174,7 @@ func TestPasskeyIsOfferedSeldomAndOnlyWhereItWorks(t *testing.T) {
 	h := newHouse(t)
 	h.person("+79130000008")
 	signIn := func(able string) *browser {
-		return h.browser().open("/login").fill("continue", "identifier", "+79130000008").
+		return h.home("+79130000008").open("/login").fill("continue", "identifier", "+79130000008").
 			fill("continue", "password", password, "passkeys", able)
 	}
 	signIn("yes").on("me") // a newcomer was asked at sign-up

@@ -44,7 +44,8 @@ type inside struct {
 }
 
 // comeIn lets a person who is signed in to the rooms beside the flow. Without a session, or when
-// fresh proofs are wanted and the last is old, it sends the browser to sign in first and returns nil.
+// fresh proofs are wanted and the last is old, it sends the browser to sign in first and returns nil. What wants fresh proofs changes how
+// the person signs in, and is refused in a browser that is new to them.
 func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recent bool) (*inside, error) {
 	v, err := d.enter(r)
 	switch {
@@ -61,8 +62,11 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	if in.inFlow() {
 		switch v.next() {
 		case stepProtect, stepRaise, stepReady, stepConsent, stepOffer, stepDone, stepUnreachable, stepSignature, stepLocked:
-			if !recent || d.provedRecently(v.session, v.person) {
+			if !recent {
 				return in, nil
+			}
+			if d.provedRecently(v.session, v.person) {
+				return d.change(in)
 			}
 			v.attempt.Reauth = true // an old session may sign in, but not change how one signs in
 			v.policy = d.policyFor(v)
@@ -75,6 +79,17 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	}
 	if recent && !d.provedRecently(v.session, v.person) {
 		return nil, seeOther(w, r, "/login?reauth=1&return="+url.QueryEscape(r.URL.Path))
+	}
+	if recent {
+		return d.change(in)
+	}
+	return in, nil
+}
+
+// change lets in who may change how the person signs in; to others it is a NewBrowserError.
+func (d *Door) change(in *inside) (*inside, error) {
+	if err := in.person.MayChange(in.session, d.cfg.Now()); err != nil {
+		return nil, err
 	}
 	return in, nil
 }

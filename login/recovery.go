@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/vhod-id/vhod/account"
 )
@@ -32,8 +33,17 @@ func nextRecovery(a *attempt, person *account.Account, p policy) step {
 		return stepRecoveryStart // too long ago: the contact is to be proven again
 	case lacksSecond(person, a.Proofs, p) && !person.Waited(s.Channel, p.Now):
 		return stepSecond
+	case p.Strange && !unspeakable(a.Proofs) && !person.Rested(s.Channel, p.Now):
+		return stepRecoveryDay
 	}
 	return stepRecoveryPassword
+}
+
+// unspeakable reports whether something is among the proofs that nobody can read out to somebody else.
+func unspeakable(proofs []account.Proof) bool {
+	return slices.ContainsFunc(proofs, func(p account.Proof) bool {
+		return p.Method == account.MethodPasskey || p.Method == account.MethodSecurityKey || p.Method == account.MethodSignature
+	})
 }
 
 // recoveryData is what the page recovery shows.

@@ -91,6 +91,8 @@ func (d *Door) recoveryRoutes() []route {
 		{"POST /recovery/resend", d.resendRecoveryCode},
 		{"GET /recovery/lost", d.showLost},
 		{"POST /recovery/lost", d.takeLost},
+		{"GET /recovery/day", d.showDay},
+		{"POST /recovery/day", d.takeDay},
 		{"GET /recovery/cancel", d.showCancelWaiting},
 		{"POST /recovery/cancel", d.takeCancelWaiting},
 		{"GET /recovery/activation", d.showActivation},

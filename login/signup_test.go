@@ -160,7 +160,7 @@ func TestForgottenPasswordIsSetAnew(t *testing.T) {
 	h.person("+79121000009")
 	elsewhere := h.signIn("+79121000009")
 	h.clock.Advance(time.Minute)
-	b := h.browser().open(h.request()).fill("continue", "identifier", "+79121000009").on("password").fill("forgot").on("recovery")
+	b := h.home("+79121000009").open(h.request()).fill("continue", "identifier", "+79121000009").on("password").fill("forgot").on("recovery")
 	b.fill("continue", "identifier", "+79121000009").on("recovery-code")
 	code, _ := h.sent("+79121000009")
 	b.open("/recovery/password?attempt=" + b.attempt()).on("recovery-code")
@@ -185,7 +185,7 @@ func TestForgottenPasswordIsSetAnew(t *testing.T) {
 func TestRecoveryKeepsTheSecondFactor(t *testing.T) {
 	h := newHouse(t)
 	h.person("+79121000010", withTOTP)
-	b := h.browser().open("/recovery").on("recovery").fill("continue", "identifier", "a0010@example.ru").on("recovery-code")
+	b := h.home("+79121000010").open("/recovery").on("recovery").fill("continue", "identifier", "a0010@example.ru").on("recovery-code")
 	code, _ := h.sent("a0010@example.ru")
 	b.fill("continue", "code", code).on("totp")
 	b.post("/recovery/password", url.Values{"attempt": {b.attempt()}, "password": {password}, "password_again": {password}}).on("totp") // F09

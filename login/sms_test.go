@@ -33,6 +33,7 @@ func TestCodeBySMSIsAskedAfterThePassword(t *testing.T) {
 	b.fill("continue", "code", "000000").on("sms")
 	b.fill("continue", "code", sent[0].Args["Code"]).on("me")
 
+	h.settle("+79150000001")
 	b.open("/me/security").fill("remove-sms").on("me-factor-remove").fill("continue").on("me-security")
 	h.browser().open("/login").fill("continue", "identifier", "+79150000001").fill("continue", "password", password).on("me")
 }
@@ -49,7 +50,7 @@ func TestRecoveryByThePhoneDoesNotProveThePhoneAgain(t *testing.T) {
 		t.Error("the phone alone recovers an account that has a second factor (F09)")
 	}
 	h.clock.Advance(11 * time.Minute)
-	b = h.browser().open("/recovery").fill("continue", "identifier", a.Email.Value).on("recovery-code")
+	b = h.home("+79150000002").open("/recovery").fill("continue", "identifier", a.Email.Value).on("recovery-code")
 	code, _ = h.sent(a.Email.Value)
 	b.fill("continue", "code", code).on("sms")
 	code, _ = h.sent("+79150000002")

@@ -48,7 +48,13 @@ func newOwner(t *testing.T) *owner {
 	const phone = "+79140000001"
 	h.linkedTo(green, phone, begin, withAnnas(anna, c.fingerprint(anna)))
 	a := h.find(phone)
-	o := &owner{house: h, id: a.ID, phone: phone, mail: a.Email.Value, key: h.key(), begin: begin}
+	cookie := h.home(phone).cookie("vhod-browser")
+	o := &owner{house: h, id: a.ID, phone: phone, mail: a.Email.Value, key: h.key()}
+	o.begin = func() *browser { // in a new one a recovery waits a day, whatever is locked
+		b := begin().open("/login")
+		b.http.Jar.SetCookies(b.at, []*http.Cookie{{Name: "vhod-browser", Value: cookie, Path: "/"}})
+		return b
+	}
 	h.addPasskey(h.signIn(phone), o.key)
 	o.change(func(a *account.Account) {
 		withTOTP(a)
@@ -336,6 +342,7 @@ func (o *owner) compare(locked []account.Switch, less func(*account.Account)) {
 		if way.Second == account.MethodWait || way.First == account.MethodActivation { // it took everything away
 			o.change(func(a *account.Account) {
 				a.TOTP, a.Passkeys, a.Certificates, a.SMS, a.Banks = whole.TOTP, whole.Passkeys, whole.Certificates, whole.SMS, whole.Banks
+				a.Browsers = whole.Browsers
 				a.Backup, a.Waiting = o.accounts.BackupSetOf(spares()), account.Wait{}
 				less(a)
 			})

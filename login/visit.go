@@ -81,10 +81,12 @@ func (d *Door) policyFor(v *visit) policy {
 	p.Remembered = v.attempt.Kind == kindSignIn && v.person != nil && v.person.Remembers(v.device, p.Now)
 	p.Seen = v.person != nil && v.person.Knows(v.browser, p.Now)
 	p.Recovering = v.attempt.Kind == kindRecovery && !v.attempt.Recovery.done()
+	p.Strange = p.Recovering && v.person != nil && !v.person.AtHome(v.browser, p.Now)
 	p.NoSMS = v.attempt.Recovery != nil && v.attempt.Recovery.Channel == "sms"
 	if v.person != nil && v.attempt.Account == v.person.ID { // only while they sign in: a session has passed that
 		p.Risks = d.cfg.Accounts.Risks(v.person, v.browser, v.origin)
 	}
+	p.New = v.session != nil && v.person != nil && v.person.MayChange(v.session, p.Now) != nil
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()
 	p.Sign = d.cfg.VerifySignature != nil
 	if v.req == nil || v.person == nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/vhod-id/vhod/templates"
 )
 
-// lostData is what the page recovery-wait says: what waiting means, or until when somebody waits already.
+// lostData is what the pages recovery-wait and recovery-day say: what waiting means, or until when somebody waits already.
 type lostData struct {
 	Attempt string
 	Waits   bool
@@ -57,9 +57,39 @@ func (d *Door) takeLost(w http.ResponseWriter, r *http.Request) error {
 	return seeOther(w, r, at("/recovery/lost", v.attempt))
 }
 
+// showDay says that a recovery in a browser that is new waits a day, or until when it does.
+func (d *Door) showDay(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepRecoveryDay); !ok {
+		return err
+	}
+	waiting, waits := v.person.Rests(v.attempt.Recovery.Channel, d.cfg.Now())
+	data := lostData{Attempt: v.attempt.ID, Waits: waits, Opens: waiting.OpensAt}
+	return d.render(w, r, v.attempt, v.page(d, r, "recovery-day", data))
+}
+
+// takeDay begins the day. The person comes back by the same contact when it is over.
+func (d *Door) takeDay(w http.ResponseWriter, r *http.Request) error {
+	v, err := d.enter(r)
+	if err != nil {
+		return err
+	}
+	if ok, err := d.stands(w, r, v, stepRecoveryDay); !ok {
+		return err
+	}
+	if _, err := d.cfg.Accounts.BeginRest(r.Context(), v.person.ID, v.attempt.Recovery.Channel, d.origin(r)); err != nil {
+		return err
+	}
+	return seeOther(w, r, at("/recovery/day", v.attempt))
+}
+
 // cancelData is what the page recovery-cancel asks.
 type cancelData struct {
 	Token        string
+	Whole        bool // all that the person has was shown
 	Since, Opens time.Time
 }
 
@@ -70,7 +100,7 @@ func (d *Door) showCancelWaiting(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return cancelError(err)
 	}
-	return d.render(w, r, nil, templates.Page{Name: "recovery-cancel", Data: cancelData{token, waiting.StartedAt, waiting.OpensAt}})
+	return d.render(w, r, nil, templates.Page{Name: "recovery-cancel", Data: cancelData{token, waiting.Whole, waiting.StartedAt, waiting.OpensAt}})
 }
 
 func (d *Door) takeCancelWaiting(w http.ResponseWriter, r *http.Request) error {

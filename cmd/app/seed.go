@@ -35,6 +35,7 @@ type Person struct {
 	BackupCodes                                                                            []string          // as printed
 	Agreements                                                                             map[string]string // accepted: document → version
 	Draft                                                                                  bool              // the papers are typed in, not confirmed
+	Unseen                                                                                 bool              // the first browser in which they sign in is taken for their own: for a stand, where nobody was before
 }
 
 // SeedPeople makes the accounts that are not there yet: a person whose contact is taken is left as they are, so
@@ -69,7 +70,7 @@ func (p Person) account(accounts *account.Service, now time.Time) (account.Accou
 		return account.Account{}, err
 	}
 	a := account.Account{
-		Level: level, Status: account.Status(p.Status), Lang: p.Lang,
+		Level: level, Status: account.Status(p.Status), Lang: p.Lang, Unseen: p.Unseen,
 		Phone: account.Contact{Value: p.Phone, ConfirmedAt: now}, Email: account.Contact{Value: p.Email, ConfirmedAt: now},
 	}
 	for document, version := range p.Agreements {

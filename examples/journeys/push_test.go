@@ -33,6 +33,9 @@ func TestPersonConfirmsASignInOnTheirPhone(t *testing.T) {
 			c.press("continue")
 
 			phone := newCitizen(t, s, people[i], mode.scripts)
+			phone.open(s.url(0, "/me"))
+			phone.walk("me")
+			s.pass(25 * time.Hour) // in a browser of less than a day nobody changes how they sign in
 			phone.open(s.url(0, "/me/security"))
 			phone.walk("me-security")
 			phone.press("add-push")
@@ -73,6 +76,9 @@ func TestAPhoneIsToldOfASignInWhileItsPageIsClosed(t *testing.T) {
 	c.press("continue")
 
 	phone := newCitizen(t, s, c.p, true)
+	phone.open(s.url(0, "/me"))
+	phone.walk("me")
+	s.pass(25 * time.Hour)
 	phone.open(s.url(0, "/protect/push"))
 	phone.walk("protect-push")
 	phone.press("continue")

@@ -16,12 +16,15 @@ type removal struct {
 	Backup bool // printed codes go with it
 }
 
-// sensitive lets in who has just shown all that they have (F10); others show it first.
+// sensitive lets in who has just shown all that they have (F10), in a browser that is no stranger's; others show it first.
 func (c *Room) sensitive(w http.ResponseWriter, r *http.Request, v visit) (ok bool, err error) {
-	if c.cfg.Fresh(v.session, v.person) {
-		return true, nil
+	if !c.cfg.Fresh(v.session, v.person) {
+		return false, reauth(w, r, "/me/security")
 	}
-	return false, reauth(w, r, "/me/security")
+	if err := v.person.MayChange(v.session, c.cfg.Now()); err != nil {
+		return false, err
+	}
+	return true, nil
 }
 
 // warn asks whether to remove the last factor, and says what is lost with it. It reports false when there is nothing to

@@ -102,6 +102,9 @@ func (c *Room) security(w http.ResponseWriter, r *http.Request, v visit) error {
 type passwordData struct{ Username string }
 
 func (c *Room) showPassword(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := v.person.MayChange(v.session, c.cfg.Now()); err != nil {
+		return err
+	}
 	return c.renderPassword(w, r, v, nil)
 }
 
@@ -127,6 +130,9 @@ func (c *Room) renderPassword(w http.ResponseWriter, r *http.Request, v visit, e
 
 // takePassword changes the password after the old one; every other session ends (S09).
 func (c *Room) takePassword(w http.ResponseWriter, r *http.Request, v visit) error {
+	if err := v.person.MayChange(v.session, c.cfg.Now()); err != nil {
+		return err
+	}
 	old, next := r.PostFormValue("current_password"), r.PostFormValue("password")
 	var wrong account.FieldErrors
 	switch {
@@ -152,8 +158,8 @@ func (c *Room) takePassword(w http.ResponseWriter, r *http.Request, v visit) err
 
 // removeCertificate ends signing in by a certificate; the person shows first that it is them.
 func (c *Room) removeCertificate(w http.ResponseWriter, r *http.Request, v visit) error {
-	if !c.cfg.Fresh(v.session, v.person) {
-		return reauth(w, r, "/me/security")
+	if ok, err := c.sensitive(w, r, v); !ok {
+		return err
 	}
 	if err := c.cfg.Accounts.RemoveCertificate(r.Context(), v.person.ID, r.PostFormValue("id"), v.session.ID, c.cfg.Origin(r)); err != nil {
 		return err
