@@ -1,10 +1,14 @@
 package account_test
 
 import (
+	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/keys"
 )
 
 // TestOneOfFiftyWinsOnOneNodeAndOnTwo shows each single-use proof to fifty requests at the same moment: on one node and on two, over
@@ -111,6 +115,48 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 				return s.Activate(t.Context(), account.Activating{Code: code, Password: "Bereza-173-sokol-parus", Browser: "browser", Origin: home})
 			}
 		},
+		"link that stops a wait": func(t *testing.T, h *house, a *account.Account) use {
+			h.withApp(a)
+			token := h.waits(t, a, h.BeginWaiting)
+			return func(s *account.Service) error { return s.CancelWaiting(t.Context(), token, home) }
+		},
+		"link that stops a recovery in a new browser": func(t *testing.T, h *house, a *account.Account) use {
+			token := h.waits(t, a, h.BeginRest)
+			return func(s *account.Service) error { return s.CancelWaiting(t.Context(), token, home) }
+		},
+		"end of a wait": func(t *testing.T, h *house, a *account.Account) use {
+			h.withApp(a)
+			h.waits(t, a, h.BeginWaiting)
+			h.clock.Advance(25 * time.Hour)
+			return func(s *account.Service) error {
+				return s.ResetAfterWaiting(t.Context(), a.ID, "sms", "Bereza-173-sokol-parus", home)
+			}
+		},
+		"link that cancels a code of a centre": func(t *testing.T, h *house, a *account.Account) use {
+			_, token := h.made(a.ID, 0)
+			return func(s *account.Service) error { return s.CancelActivation(t.Context(), token, home) }
+		},
+		"link in a mail": func(t *testing.T, h *house, a *account.Account) use {
+			req := account.CodeRequest{Purpose: account.ForSignUp, Channel: "mail", To: "new@example.ru", Flow: "attempt", Link: "https://id.example/signup/confirm", Origin: home}
+			if _, err := h.SendCode(t.Context(), req); err != nil {
+				t.Fatal(err)
+			}
+			token := h.lastToken()
+			return func(s *account.Service) error {
+				_, _, err := s.CheckLink(t.Context(), account.ForSignUp, token)
+				return err
+			}
+		},
+		"link that disowns a sign-in": func(t *testing.T, h *house, a *account.Account) use {
+			err := h.store.Update(t.Context(), a.ID, func(a *account.Account) error {
+				a.Arrivals = []account.Arrival{{At: h.clock.Now(), Origin: home, Told: keys.Hash("told")}}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return func(s *account.Service) error { return s.Disown(t.Context(), string(a.ID)+".told", home) }
+		},
 		"passkey's challenge": func(t *testing.T, h *house, a *account.Account) use {
 			key := h.withPasskey(a)
 			key.Still, key.Count = true, 0 // as synced passkeys are: no counter helps
@@ -168,6 +214,30 @@ func (h *house) asked(a *account.Account) (cookie string, ask account.Ask) {
 		h.t.Fatal(err)
 	}
 	return cookie, ask
+}
+
+// waits begins a wait by the phone, and returns the token of the link that stops it.
+func (h *house) waits(t *testing.T, a *account.Account, begin func(context.Context, account.ID, string, account.Origin) (account.Wait, error)) (token string) {
+	t.Helper()
+	h.notices()
+	if _, err := begin(t.Context(), a.ID, "sms", home); err != nil {
+		t.Fatal(err)
+	}
+	return h.lastToken()
+}
+
+// lastToken is of the link in the newest message that has one.
+func (h *house) lastToken() (token string) {
+	h.t.Helper()
+	for _, n := range h.notices() {
+		if _, after, ok := strings.Cut(n.Args["Link"], "token="); ok {
+			token = after
+		}
+	}
+	if token == "" {
+		h.t.Fatal("no link was sent")
+	}
+	return token
 }
 
 // shown is the QR code of a page.

@@ -24,6 +24,7 @@ import (
 	"github.com/vhod-id/vhod/login"
 	"github.com/vhod-id/vhod/login/bank"
 	"github.com/vhod-id/vhod/op"
+	"github.com/vhod-id/vhod/storage"
 	"github.com/vhod-id/vhod/storage/ephemera"
 	"github.com/vhod-id/vhod/storage/records"
 	"github.com/vhod-id/vhod/storage/storagetest"
@@ -31,6 +32,8 @@ import (
 )
 
 const password = "Тихий-Вечер7 на реке"
+
+func TestMain(m *testing.M) { storagetest.Main(m) }
 
 // house is the front door over real stores, with a provider that a test plays.
 type house struct {
@@ -64,9 +67,38 @@ func allMatch(app account.Application) []account.Check {
 
 func newHouse(t *testing.T, banks ...bank.Config) *house {
 	t.Helper()
-	h := &house{t: t, clock: storagetest.NewClock(), asked: allMatch, verify: noTrust(t).Verify}
+	h := &house{t: t, clock: storagetest.NewClock()}
 	var sealer *keys.Sealer
 	h.records, h.ephemera, sealer = storagetest.Open(t, h.clock.Now)
+	return h.open(sealer, banks...)
+}
+
+// nodesOnServers are two front doors over the same PostgreSQL and Redis.
+func nodesOnServers(t *testing.T) (nodes [2]*house) {
+	t.Helper()
+	clock, sealer := storagetest.NewClock(), storagetest.Sealer(t)
+	postgres, redis := storagetest.Postgres(t), storagetest.Redis(t)
+	for i := range nodes {
+		h := &house{t: t, clock: clock}
+		var err error
+		if h.records, err = storage.OpenRecords(t.Context(), storage.Config{URL: postgres, Sealer: sealer, Now: clock.Now}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = h.records.Close() })
+		if h.ephemera, err = storage.OpenEphemera(t.Context(), storage.Config{URL: redis, Sealer: sealer, Now: clock.Now}); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = h.ephemera.Close() })
+		nodes[i] = h.open(sealer)
+	}
+	return nodes
+}
+
+// open opens the front door over the stores that the house has.
+func (h *house) open(sealer *keys.Sealer, banks ...bank.Config) *house {
+	h.t.Helper()
+	t := h.t
+	h.asked, h.verify = allMatch, noTrust(t).Verify
 	server := httptest.NewUnstartedServer(nil)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {

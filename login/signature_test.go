@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"mime/multipart"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -401,7 +402,15 @@ func TestE01ChallengeIsGoodOnceInItsBrowserForItsPurpose(t *testing.T) {
 }
 
 func TestX11OfFiftyUsesOfOneChallengeOneWins(t *testing.T) {
-	h := newHouse(t)
+	t.Run("one node", func(t *testing.T) { usesOfOneChallenge(t, newHouse(t)) })
+	t.Run("two nodes over PostgreSQL and Redis", func(t *testing.T) {
+		nodes := nodesOnServers(t)
+		usesOfOneChallenge(t, nodes[:]...)
+	})
+}
+
+func usesOfOneChallenge(t *testing.T, nodes ...*house) {
+	h := nodes[0]
 	c := h.centre()
 	anna := c.anna()
 	h.person("+79125000009", withAnnas(anna, c.fingerprint(anna)))
@@ -414,11 +423,13 @@ func TestX11OfFiftyUsesOfOneChallengeOneWins(t *testing.T) {
 	var gathered sync.WaitGroup // all of them find the signature right before any goes on
 	gathered.Add(len(requests))
 	verify := h.verify
-	h.verify = func(message, content []byte, at time.Time) (*cms.Signer, error) {
-		signer, err := verify(message, content, at)
-		gathered.Done()
-		gathered.Wait()
-		return signer, err
+	for _, node := range nodes {
+		node.verify = func(message, content []byte, at time.Time) (*cms.Signer, error) {
+			signer, err := verify(message, content, at)
+			gathered.Done()
+			gathered.Wait()
+			return signer, err
+		}
 	}
 	var wait sync.WaitGroup
 	status := make([]int, len(requests))
@@ -428,6 +439,11 @@ func TestX11OfFiftyUsesOfOneChallengeOneWins(t *testing.T) {
 		for _, cookie := range b.http.Jar.Cookies(r.URL) {
 			r.AddCookie(cookie)
 		}
+		to, err := url.Parse(nodes[i%len(nodes)].url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.URL.Host, r.Host = to.Host, ""
 		wait.Go(func() {
 			response, err := client.Do(r)
 			if err != nil {
