@@ -159,6 +159,35 @@ func (s *Service) VerifyTOTP(ctx context.Context, id ID, code string, o Origin) 
 	return nil
 }
 
+// TryBackup reports by a nil error that a code would do, and does not use it up. It is throttled as a use is: ErrWrongCode or ThrottledError.
+func (s *Service) TryBackup(ctx context.Context, id ID, code string, o Origin) error {
+	t := tryOf(ofFactor(MethodBackup), string(id), string(id), o)
+	if err := s.limit.admit(ctx, t); err != nil {
+		return err
+	}
+	hash, now, fits := s.backupHash(credential.CleanBackup(code)), s.now(), false
+	err := s.change(ctx, id, func(a *Account) error {
+		if err := a.Gate(SwitchBackup, now); err != nil {
+			return err
+		}
+		if fits = a.Backup.Has(hash); fits {
+			a.note(BackupTried, now, o)
+		} else {
+			a.note(FactorFailed, now, o, "method", string(MethodBackup))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("trying a backup code: %w", err)
+	}
+	if !fits {
+		s.limit.failed(ctx, t)
+		return ErrWrongCode
+	}
+	s.limit.succeeded(ctx, t)
+	return nil
+}
+
 // VerifyBackup uses up a backup code and returns how many are left. ErrWrongCode or ThrottledError.
 func (s *Service) VerifyBackup(ctx context.Context, id ID, code string, o Origin) (left int, err error) {
 	t := tryOf(ofFactor(MethodBackup), string(id), string(id), o)

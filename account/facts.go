@@ -45,6 +45,7 @@ const (
 	PasskeyRefused    EventKind = "passkey-refused"
 	BackupPrinted     EventKind = "backup-printed"
 	BackupUsed        EventKind = "backup-used"
+	BackupTried       EventKind = "backup-tried"
 	ApplicationSaved  EventKind = "application-saved"
 	ChecksAnswered    EventKind = "checks-answered"
 	LevelRaised       EventKind = "level-raised"

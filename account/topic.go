@@ -34,7 +34,7 @@ var topics = map[Topic][]EventKind{
 	TopicSignIn: {SignedIn, SignInFailed, ProofAdded, FactorFailed, SignedOut, SessionsEnded, SignInDisowned, DeviceConnected, PushApproved, PushRefused, PushReported,
 		PasskeyRefused, BankRefused, SignatureRefused, BackupUsed, RecoveryStarted, RecoveryWaits, RecoveryRests, RecoveryCancelled, SignUpRepeated},
 	TopicSecurity: {PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, PasskeyAdded, PasskeyRemoved,
-		BackupPrinted, BankLinked, BankUnlinked, CertificateLinked, CertificateRemoved, DeviceRemembered, DeviceForgotten, PushSubscribed, PushUnsubscribed, WayLocked, WayOpening, WayOpened,
+		BackupPrinted, BackupTried, BankLinked, BankUnlinked, CertificateLinked, CertificateRemoved, DeviceRemembered, DeviceForgotten, PushSubscribed, PushUnsubscribed, WayLocked, WayOpening, WayOpened,
 		ActivationMade, ActivationConfirmed, ActivationCancelled, CaseClosed, AccountLocked, AccountUnlocked},
 	TopicData:     {SignedUp, Imported, AgreementAccepted, ApplicationSaved, ChecksAnswered, LevelRaised, LevelLowered, ConfirmFailed, IdentityConflict, DataRead},
 	TopicServices: {ConsentGiven, ConsentWithdrawn, RequestReceived, RequestApproved, RequestRefused, ActSigned, DataReleased, TokensEnded},

@@ -307,7 +307,8 @@ func actsInTheCabinet() map[string]act {
 			bank := x.person().Banks[0]
 			x.post(x.in("/login"), path, "issuer", bank.Issuer, "subject", bank.Subject)
 		},
-		"POST /me/security/prefer": post("factor", "sms"),
+		"POST /me/security/rehearsal": post("code", spares()[0]), // it is looked at, and stays
+		"POST /me/security/prefer":    post("factor", "sms"),
 		"POST /me/security/switches": func(x *accomplice, path string) { // what is locked stays the citizen's, and a lock does not open within a day
 			b := x.in("/login")
 			x.post(b, path, "switch", "link-esign", "answer", "lock")

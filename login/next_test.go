@@ -176,15 +176,16 @@ func TestNextSaysWhatFollows(t *testing.T) {
 
 		{"recovery begins", recovery(login.Attempt{}, login.Recovery{}), nil, nil, login.Policy{}, "recovery"},
 		{"a code was sent", recovery(login.Attempt{}, login.Recovery{Channel: "sms"}), nil, nil, login.Policy{}, "recovery-code"},
-		{"the code was right", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true}), simple(), nil, login.Policy{}, "recovery-password"},
-		{"recovery keeps the second factor", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true}), withApp(), nil, login.Policy{}, "second"},
-		{"both are proven", recovery(proven(noon, again, totp), login.Recovery{Channel: "sms", Proved: true}), withApp(), nil, login.Policy{}, "recovery-password"},
-		{"the code was right too long ago", recovery(proven(halfHourAgo, again), login.Recovery{Channel: "sms", Proved: true}), simple(), nil, login.Policy{}, "recovery"},
-		{"recovery by SMS does not prove the phone twice", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true}), withSMS(), nil, login.Policy{NoSMS: true}, "second"},
-		{"recovery by mail, then the phone", recovery(proven(noon, again, sms), login.Recovery{Channel: "mail", Proved: true}), withSMS(), nil, login.Policy{}, "recovery-password"},
+		{"the code was right", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true, Account: "anna"}), simple(), nil, login.Policy{}, "recovery-password"},
+		{"recovery keeps the second factor", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true, Account: "anna"}), withApp(), nil, login.Policy{}, "second"},
+		{"both are proven", recovery(proven(noon, again, totp), login.Recovery{Channel: "sms", Proved: true, Account: "anna"}), withApp(), nil, login.Policy{}, "recovery-password"},
+		{"the code was right, and then another person's signature", recovery(proven(noon, passkey), login.Recovery{Channel: "sms", Proved: true, Account: "boris"}), simple(), nil, login.Policy{}, "recovery"},
+		{"the code was right too long ago", recovery(proven(halfHourAgo, again), login.Recovery{Channel: "sms", Proved: true, Account: "anna"}), simple(), nil, login.Policy{}, "recovery"},
+		{"recovery by SMS does not prove the phone twice", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true, Account: "anna"}), withSMS(), nil, login.Policy{NoSMS: true}, "second"},
+		{"recovery by mail, then the phone", recovery(proven(noon, again, sms), login.Recovery{Channel: "mail", Proved: true, Account: "anna"}), withSMS(), nil, login.Policy{}, "recovery-password"},
 		{"password and SMS", proven(noon, pwd, sms), withSMS(), nil, login.Policy{}, "open"},
 		{"an SMS alone opens nothing", proven(noon, sms), withSMS(), nil, login.Policy{}, "password"},
-		{"the password is new", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true, Reset: true}), simple(), nil, login.Policy{}, "open"},
+		{"the password is new", recovery(proven(noon, again), login.Recovery{Channel: "sms", Proved: true, Reset: true, Account: "anna"}), simple(), nil, login.Policy{}, "open"},
 	} {
 		t.Run(row.state, func(t *testing.T) {
 			row.policy.Now = noon

@@ -29,6 +29,8 @@ func nextRecovery(a *attempt, person *account.Account, p policy) step {
 		return stepRecoveryStart
 	case !s.Proved:
 		return stepRecoveryCode
+	case a.Account != s.Account:
+		return stepRecoveryStart // what was shown after the code is another person's
 	case !pending(a, person, p.Now):
 		return stepRecoveryStart // too long ago: the contact is to be proven again
 	case lacksSecond(person, a.Proofs, p) && !person.Waited(s.Channel, p.Now):

@@ -89,6 +89,7 @@ func (d *Door) recoveryRoutes() []route {
 		{"POST /recovery/code", d.takeRecoveryCode},
 		{"GET /recovery/resend", d.goOn},
 		{"POST /recovery/resend", d.resendRecoveryCode},
+		{"GET /recovery/ways", d.showWays},
 		{"GET /recovery/lost", d.showLost},
 		{"POST /recovery/lost", d.takeLost},
 		{"GET /recovery/day", d.showDay},

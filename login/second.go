@@ -94,6 +94,9 @@ type otherWay struct {
 	URL    string // empty where it does not do in doubt
 }
 
+// wayLost is for who has none of what is asked.
+const wayLost = "lost"
+
 // otherWays are the second factors that would do as well.
 func (v *visit) otherWays(but account.Method) []otherWay {
 	var out []otherWay
@@ -109,7 +112,7 @@ func (v *visit) otherWays(but account.Method) []otherWay {
 		}
 	}
 	if v.policy.Recovering {
-		out = append(out, otherWay{"lost", at("/recovery/lost", v.attempt)})
+		out = append(out, otherWay{wayLost, at("/recovery/ways", v.attempt)})
 	}
 	return out
 }

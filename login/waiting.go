@@ -41,7 +41,7 @@ func (d *Door) renderLost(w http.ResponseWriter, r *http.Request, v *visit) erro
 	waiting, waits := v.person.Waits(v.attempt.Recovery.Channel, d.cfg.Now())
 	data := lostData{Attempt: v.attempt.ID, Waits: waits, Opens: waiting.OpensAt, Lowers: v.person.Level > account.Standard}
 	page := v.page(d, r, "recovery-wait", data)
-	page.Back = at(v.path(stepSecond), v.attempt)
+	page.Back = at("/recovery/ways", v.attempt)
 	return d.render(w, r, v.attempt, page)
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base32"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,6 +84,11 @@ func NewBackupCodes(hash func(code string) string, now time.Time) ([]string, Bac
 		set.Hashes = append(set.Hashes, hash(code))
 	}
 	return codes, set
+}
+
+// Has reports whether a code is in the set, and leaves it there.
+func (b *BackupSet) Has(hash string) bool {
+	return slices.ContainsFunc(b.Hashes, func(h string) bool { return keys.NewSecret(h).Equal(hash) })
 }
 
 // Use takes a code out of the set and reports whether it was there.

@@ -67,6 +67,8 @@ func (c *Room) Routes() []Route {
 		{"POST /me/security/sms/remove", c.guest(c.removeSMS)},
 		{"GET /me/security/switches", c.guest(c.showSwitches)},
 		{"POST /me/security/switches", c.guest(c.takeSwitch)},
+		{"GET /me/security/rehearsal", c.guest(c.showRehearsal)},
+		{"POST /me/security/rehearsal", c.guest(c.tryBackup)},
 		{"POST /me/security/prefer", c.guest(c.prefer)},
 		{"POST /me/security/totp/remove", c.guest(c.removeTOTP)},
 		{"POST /me/security/passkey/rename", c.guest(c.renamePasskey)},
