@@ -47,6 +47,7 @@ type house struct {
 	url      string
 	asked    registries
 	verify   func(message, content []byte, at time.Time) (*cms.Signer, error)
+	confirms bool // new browsers are confirmed by a code
 }
 
 // registries answers as a test says.
@@ -67,9 +68,13 @@ func allMatch(app account.Application) []account.Check {
 
 func newHouse(t *testing.T, banks ...bank.Config) *house {
 	t.Helper()
-	h := &house{t: t, clock: storagetest.NewClock()}
+	return (&house{t: t, clock: storagetest.NewClock()}).onSQLite(banks...)
+}
+
+func (h *house) onSQLite(banks ...bank.Config) *house {
+	h.t.Helper()
 	var sealer *keys.Sealer
-	h.records, h.ephemera, sealer = storagetest.Open(t, h.clock.Now)
+	h.records, h.ephemera, sealer = storagetest.Open(h.t, h.clock.Now)
 	return h.open(sealer, banks...)
 }
 
@@ -127,7 +132,7 @@ func (h *house) open(sealer *keys.Sealer, banks ...bank.Config) *house {
 	}}
 	h.door, err = login.New(login.Config{
 		Issuer: h.url, Accounts: h.accounts, Provider: func() op.Interaction { return h.provider },
-		Ephemera: h.ephemera, Pages: pages, Banks: banks, PushKey: sealer.VAPID().Public(),
+		Ephemera: h.ephemera, Pages: pages, Banks: banks, ConfirmNewBrowsers: h.confirms, PushKey: sealer.VAPID().Public(),
 		VerifySignature: func(_ context.Context, message, content []byte, at time.Time) (*cms.Signer, error) {
 			return h.verify(message, content, at)
 		},

@@ -38,6 +38,9 @@ type Config struct {
 	TrustedProxies []string           // CIDRs whose X-Forwarded-For is believed
 	Now            func() time.Time
 	Log            *slog.Logger
+	// ConfirmNewBrowsers asks people without a second factor for a code by e-mail where a password is typed in a browser in which
+	// they were not seen before.
+	ConfirmNewBrowsers bool
 	// VerifySignature says who signed the content; any doubt is a cms.Refusal. Nil: nobody signs in by a
 	// signature.
 	VerifySignature func(ctx context.Context, message, content []byte, at time.Time) (*cms.Signer, error)

@@ -56,6 +56,7 @@ type policy struct {
 	Remembered bool             // in this browser no second factor is asked where little is at stake
 	Seen       bool             // the person signed in before in this browser
 	Risks      []account.Risk   // what is unusual about this sign-in, the gravest first
+	Confirm    bool             // that the browser is new is enough to ask for a code by e-mail
 	Strange    bool             // a recovery in a browser that the person has not been using for a day
 	Recovering bool             // what the service asks comes after the person is back
 	Locked     account.Switch   // what is asked and the person has locked for themselves; empty: nothing

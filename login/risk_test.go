@@ -10,6 +10,7 @@ import (
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/login"
+	"github.com/vhod-id/vhod/storage/storagetest"
 )
 
 // farAway is where the places of these tests put Vladivostok; the browsers of tests are in Moscow.
@@ -113,6 +114,31 @@ func TestInDoubtACodeByMailConfirmsWhereThereIsNoSecondFactor(t *testing.T) {
 	bare := h.person("+79120002007", func(a *account.Account) { a.Email = account.Contact{} })
 	h.seenFarAway(bare.ID)
 	h.signIn("+79120002007") // where there is no address there is nothing to ask
+}
+
+func TestPasswordInANewBrowserIsConfirmedWhereThatIsConfigured(t *testing.T) {
+	h := (&house{t: t, clock: storagetest.NewClock(), confirms: true}).onSQLite()
+	a := h.person("+79120002008")
+	h.clock.Advance(25 * time.Hour) // they did not sign up just now
+	h.notices()
+	b := h.browser().open("/login").fill("continue", "identifier", "+79120002008").fill("continue", "password", password).on("mail-code")
+	if !strings.Contains(b.text, "В этом браузере вы ещё не входили") {
+		t.Error("the page does not say why it asks")
+	}
+	if b.cookie("vhod-session") != "" {
+		t.Fatal("half a sign-in gave a session")
+	}
+	code, _ := h.sent(a.Email.Value)
+	b.fill("continue", "code", code).on("me")
+	b.open("/logout").fill("continue")
+	b.open("/login").fill("continue", "identifier", "+79120002008").fill("continue", "password", password).on("me") // known now
+
+	h.person("+79120002009", func(a *account.Account) { a.Email = account.Contact{} })
+	h.clock.Advance(25 * time.Hour)
+	h.signIn("+79120002009") // where there is no address there is nothing to ask
+	h.person("+79120002010", withTOTP)
+	h.clock.Advance(25 * time.Hour)
+	h.browser().open("/login").fill("continue", "identifier", "+79120002010").fill("continue", "password", password).on("totp")
 }
 
 func TestInAStormSMSDoNotDoWhereThereIsMore(t *testing.T) {

@@ -72,10 +72,12 @@ func lacksSecond(person *account.Account, proofs []account.Proof, p policy) bool
 	return !provedSecond(proofs) && len(secondsFor(circumstancesOf(person, p))) > 0
 }
 
-// lacksMailCode reports whether a code by e-mail is asked that the proofs do not hold: in doubt, of who has no second factor and
-// has shown a password alone. It raises no strength. Where there is no confirmed address there is nothing to ask.
+// lacksMailCode reports whether a code by e-mail is asked that the proofs do not hold: in doubt, and where the runner says so in
+// every new browser (C29), of who has no second factor and has shown a password alone. It raises no strength. Where there is no
+// confirmed address there is nothing to ask.
 func lacksMailCode(person *account.Account, proofs []account.Proof, p policy) bool {
-	return !person.HasSecondFactor() && !person.Email.ConfirmedAt.IsZero() && slices.ContainsFunc(p.Risks, account.Risk.Grave) &&
+	unusual := func(r account.Risk) bool { return r.Grave() || p.Confirm && r == account.RiskBrowser }
+	return !person.HasSecondFactor() && !person.Email.ConfirmedAt.IsZero() && slices.ContainsFunc(p.Risks, unusual) &&
 		!slices.ContainsFunc(proofs, func(proof account.Proof) bool { return proof.Method != account.MethodPassword })
 }
 

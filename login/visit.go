@@ -86,6 +86,7 @@ func (d *Door) policyFor(v *visit) policy {
 	if v.person != nil && v.attempt.Account == v.person.ID { // only while they sign in: a session has passed that
 		p.Risks = d.cfg.Accounts.Risks(v.person, v.browser, v.origin)
 	}
+	p.Confirm = d.cfg.ConfirmNewBrowsers
 	p.New = v.session != nil && v.person != nil && v.person.MayChange(v.session, p.Now) != nil
 	p.Passkeys = d.cfg.Accounts.HasPasskeys()
 	p.Sign = d.cfg.VerifySignature != nil

@@ -48,7 +48,8 @@ type Config struct {
 	Passwords       Passwords           `yaml:"passwords"`
 	Sessions        Sessions            `yaml:"sessions"` // how long they last
 	Recovery        Recovery            `yaml:"recovery"`
-	Places          string              `yaml:"places"` // file of networks and where they are; none: no sign-in comes from too far away
+	NewBrowsers     string              `yaml:"new_browsers"` // confirm (also when empty) or tell: what a password alone is worth in one
+	Places          string              `yaml:"places"`       // file of networks and where they are; none: no sign-in comes from too far away
 	Guessing        Guessing            `yaml:"guessing"`
 	Keys            Rotation            `yaml:"keys"`
 	Outbound        Outbound            `yaml:"outbound"`
@@ -167,6 +168,13 @@ type Passwords struct {
 	LeakedFile string      `yaml:"leaked_filter"` // made by vhod passwords build
 	Pepper     keys.Secret `yaml:"pepper"`
 }
+
+// What happens when somebody without a second factor types their password in a browser in which they were not seen before: a code
+// by e-mail is asked, or they are told afterwards.
+const (
+	newBrowsersConfirm = "confirm"
+	newBrowsersTell    = "tell"
+)
 
 // Guessing is when guesses over all accounts are too many: from then on a guess costs something, but in browsers in which the
 // person signed in before.
@@ -409,6 +417,9 @@ func (c *Config) check() error {
 	c.SMSLimits.check(wrong)
 	c.Sessions.check(wrong)
 	c.Recovery.check(wrong)
+	if !slices.Contains([]string{"", newBrowsersConfirm, newBrowsersTell}, c.NewBrowsers) {
+		wrong("new_browsers %q: confirm or tell", c.NewBrowsers)
+	}
 	if c.Guessing.Wrong < 0 || c.Guessing.Sprayed < 0 {
 		wrong("guessing: wrong and sprayed are not negative")
 	}

@@ -209,7 +209,8 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 		Issuer:          a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
 		PushKey: a.sealer.VAPID().Public(),
 		Pages:   a.pages, Banks: banks, Partners: a.partners, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
-		Now: a.cfg.Now, Log: a.log,
+		ConfirmNewBrowsers: a.cfg.NewBrowsers != newBrowsersTell,
+		Now:                a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("front door: %w", err)

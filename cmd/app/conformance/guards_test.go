@@ -97,6 +97,7 @@ var guards = []guard{
 	{"K03", "login/next.go", `return !isSecond(m) && m != account.MethodMailCode`, `return !isSecond(m)`},
 	{"K03", "account/mailcode.go", `if a.Email.ConfirmedAt.IsZero() || a.Email.Value != to {`, `if a.Email.ConfirmedAt.IsZero() || to == "" {`},
 	{"K03", "account/mailcode.go", `s.limit.admit(ctx, t)`, `error(nil)`},
+	{"K04", "login/second.go", `return r.Grave() || p.Confirm && r == account.RiskBrowser`, `return r.Grave()`},
 }
 
 // TestEveryAttackHasAGuardThatStandsWhereItIsSaidToStand keeps the list usable: what it takes away is there, once.

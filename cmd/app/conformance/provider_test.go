@@ -99,7 +99,7 @@ func start(t *testing.T, nodes int, stores func(*app.Config)) *provider {
 // node opens one node of the product and lets it do its work beside the requests.
 func (p *provider) node(t *testing.T, dir string, stores func(*app.Config)) *app.App {
 	t.Helper()
-	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1},
+	cfg := app.Config{Data: dir, Issuer: p.issuer, LogWriter: io.Discard, Now: p.clock.Now, NewBrowsers: "tell", Passwords: app.Passwords{MemoryKiB: 64, Iterations: 1},
 		Keys: app.Rotation{Refresh: 50 * time.Millisecond}, Trust: []string{p.rp.authority},
 		MTLS:           app.MTLS{Origin: p.mutual.URL, Header: "Client-Cert", Authorities: p.authorities},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, // nobody: what is shown is shown on the connection itself
