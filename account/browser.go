@@ -119,7 +119,7 @@ func (s *Service) payAlert(ctx context.Context, task Task) error {
 				continue
 			}
 			x.Told = keys.Hash(secret)
-			lines = append(lines, x.line())
+			lines = append(lines, x.line(s.From(x.Origin)))
 		}
 		if len(lines) == 0 {
 			return nil
@@ -144,13 +144,13 @@ func (s *Service) payAlert(ctx context.Context, task Task) error {
 }
 
 // line says when, in what and from where, for a message in any language.
-func (x Arrival) line() string {
+func (x Arrival) line(from string) string {
 	parts := []string{x.At.In(noticeZone).Format("02.01.2006 15:04")}
 	if device := x.Origin.Device(); device != "" {
 		parts = append(parts, device)
 	}
-	if x.Origin.Address.IsValid() {
-		parts = append(parts, x.Origin.Address.String())
+	if from != "" {
+		parts = append(parts, from)
 	}
 	return strings.Join(parts, " · ")
 }

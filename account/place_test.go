@@ -27,13 +27,16 @@ func TestTheSmallestNetworkSaysWhereAnAddressIs(t *testing.T) {
 			t.Errorf("%s is at %+v, %v", address, place, known)
 		}
 	}
+	if place, _ := places.Of(netip.MustParseAddr("198.51.100.1")); place.Name != "Владивосток" {
+		t.Errorf("it is called %q", place.Name)
+	}
 	if _, known := (*account.Places)(nil).Of(netip.MustParseAddr("198.51.7.1")); known {
 		t.Error("without a file something is known")
 	}
 }
 
 func TestAWrongLineOfPlacesIsNamed(t *testing.T) {
-	for _, line := range []string{"198.51.0.0/16", "198.51.0.0/16,55", "198.51.0.0,1,2", "198.51.0.0/16,91,0", "198.51.0.0/16,0,181", "198.51.0.0/16,NaN,0", "x/16,0,0"} {
+	for _, line := range []string{"198.51.0.0/16", "198.51.0.0/16,55", "198.51.0.0,1,2", "198.51.0.0/16,91,0", "198.51.0.0/16,0,181", "198.51.0.0/16,NaN,0", "x/16,0,0", "198.51.0.0/16,1,2,\xff", "198.51.0.0/16,1,2," + strings.Repeat("x", 101)} {
 		if _, err := account.ReadPlaces(strings.NewReader("# one\n" + line)); err == nil || !strings.Contains(err.Error(), "line 2") {
 			t.Errorf("%q: %v", line, err)
 		}

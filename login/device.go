@@ -118,7 +118,7 @@ type deviceConfirmData struct {
 	Purpose   string
 	Code      string
 	At        time.Time
-	Address   string
+	From      string       // place and address
 	Elsewhere bool         // the device asks from another network than this browser's
 	QR        template.URL // the same page on another device
 }
@@ -142,10 +142,7 @@ func (d *Door) showDeviceConfirm(w http.ResponseWriter, r *http.Request) error {
 	_, there := around(device.Origin.Address)
 	data := deviceConfirmData{
 		Attempt: v.attempt.ID, Service: inLang(v.client.Name, lang), Purpose: inLang(v.client.Purpose, lang), Code: device.UserCode,
-		At: v.req.CreatedAt, Elsewhere: here != there, QR: image,
-	}
-	if device.Origin.Address.IsValid() {
-		data.Address = device.Origin.Address.String()
+		At: v.req.CreatedAt, From: d.cfg.Accounts.From(device.Origin), Elsewhere: here != there, QR: image,
 	}
 	page := v.page(d, r, "device-confirm", data)
 	if v.person != nil {

@@ -92,10 +92,10 @@ func TestExportHoldsWhatWasLookedForAndHow(t *testing.T) {
 	if err != nil || len(rows) != 3 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
-	if got := strings.Join(rows[0], ","); got != "seq,at,event,method,result,actor,service,address,device" {
+	if got := strings.Join(rows[0], ","); got != "seq,at,event,method,result,actor,service,address,device,place" {
 		t.Errorf("the columns are %s", got)
 	}
-	if rows[1][2] != "signed-in" || rows[1][3] != "password" || rows[1][4] != "done" || rows[2][4] != "failed" || rows[2][7] == "" {
+	if rows[1][2] != "signed-in" || rows[1][3] != "password" || rows[1][4] != "done" || rows[2][4] != "failed" || rows[2][7] == "" || rows[1][9] != "Москва" {
 		t.Errorf("the rows are %q", rows[1:])
 	}
 	var lines []struct {

@@ -3,6 +3,7 @@ package login
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/templates"
@@ -11,7 +12,14 @@ import (
 // notMeData is what the page not-me asks: whether these sign-ins were the person's own.
 type notMeData struct {
 	Token    string
-	Arrivals []account.Arrival
+	Arrivals []arrivalLine
+}
+
+// arrivalLine is one of them.
+type arrivalLine struct {
+	At     time.Time
+	Device string
+	From   string // place and address
 }
 
 // showNotMe shows what a mailed link would disown. Opening it changes nothing: scanners of mail open links too.
@@ -21,7 +29,11 @@ func (d *Door) showNotMe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return notMeError(err)
 	}
-	return d.render(w, r, nil, templates.Page{Name: "not-me", Data: notMeData{token, arrivals}})
+	data := notMeData{Token: token}
+	for _, a := range arrivals {
+		data.Arrivals = append(data.Arrivals, arrivalLine{a.At, a.Origin.Device(), d.cfg.Accounts.From(a.Origin)})
+	}
+	return d.render(w, r, nil, templates.Page{Name: "not-me", Data: data})
 }
 
 // takeNotMe disowns them. Whoever holds the link shuts strangers out with it, and lets nobody in.

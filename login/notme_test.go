@@ -54,7 +54,7 @@ func TestNewBrowsersAreToldOfInOneMessage(t *testing.T) {
 	}
 	h.clock.Advance(2 * time.Minute)
 	told := h.alerts()
-	if len(told) != 1 || told[0].Channel != "mail" || told[0].To != a.Email.Value || strings.Count(told[0].Args["Lines"], "127.0.0.1") != 2 {
+	if len(told) != 1 || told[0].Channel != "mail" || told[0].To != a.Email.Value || strings.Count(told[0].Args["Lines"], "Москва, 127.0.0.1") != 2 {
 		t.Fatalf("told: %d messages", len(told))
 	}
 }

@@ -223,8 +223,8 @@ type askLine struct {
 	account.Ask
 	Name      string // of the service; empty for the person's own cabinet
 	Browser   string
-	Address   string
-	Elsewhere bool // who signs in is in another network than this device
+	From      string // place and address
+	Elsewhere bool   // who signs in is in another network than this device
 }
 
 // approveData is what the page me-approve shows.
@@ -277,7 +277,7 @@ func (d *Door) renderApprove(w http.ResponseWriter, r *http.Request, failed erro
 	for _, ask := range asks {
 		_, there := around(ask.Origin.Address)
 		data.Asks = append(data.Asks, askLine{
-			Ask: ask, Name: inLang(ask.Service, d.lang(r, nil)), Browser: ask.Origin.Device(), Address: ask.Origin.Address.String(), Elsewhere: here != there,
+			Ask: ask, Name: inLang(ask.Service, d.lang(r, nil)), Browser: ask.Origin.Device(), From: d.cfg.Accounts.From(ask.Origin), Elsewhere: here != there,
 		})
 	}
 	d.setCookie(w, cookieApprover, d.cookie(r, cookieApprover), account.BrowserLife)

@@ -225,7 +225,7 @@ func (d *Door) showQRConfirm(w http.ResponseWriter, r *http.Request) error {
 	_, here := around(d.clientAddr(r))
 	_, there := around(ask.Origin.Address)
 	data := qrConfirmData{Claim: ask.ID, Weak: !d.mayLetIn(person), Ask: askLine{
-		Ask: ask, Name: inLang(ask.Service, d.lang(r, nil)), Browser: ask.Origin.Device(), Address: ask.Origin.Address.String(), Elsewhere: here != there,
+		Ask: ask, Name: inLang(ask.Service, d.lang(r, nil)), Browser: ask.Origin.Device(), From: d.cfg.Accounts.From(ask.Origin), Elsewhere: here != there,
 	}}
 	page := (&visit{}).page(d, r, "qr-confirm", data)
 	page.User = displayName(person)

@@ -18,7 +18,7 @@ var farAway = account.Origin{Address: netip.MustParseAddr("198.51.100.77")}
 
 func moscowAndVladivostok(t *testing.T) *account.Places {
 	t.Helper()
-	places, err := account.ReadPlaces(strings.NewReader("127.0.0.0/8,55.75,37.62\n198.51.100.77/32,43.12,131.89\n"))
+	places, err := account.ReadPlaces(strings.NewReader("127.0.0.0/8,55.75,37.62,Москва\n198.51.100.77/32,43.12,131.89\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

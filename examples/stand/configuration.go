@@ -22,7 +22,7 @@ const (
 	registryKey = "stand-registry-key"
 )
 
-//go:embed clients.yaml vhod.yaml
+//go:embed clients.yaml vhod.yaml places.csv
 var files embed.FS
 
 // ConfigurationFile is where the provider's configuration was written, for `vhod serve -config`.
@@ -31,7 +31,7 @@ func (s *Stand) ConfigurationFile() string { return s.file("vhod.yaml") }
 // ClientsFile is where the clients were written, for `vhod apply -f`.
 func (s *Stand) ClientsFile() string { return s.file("clients.yaml") }
 
-// writeConfiguration writes both files, readable by their owner alone.
+// writeConfiguration writes them, and what they name, readable by their owner alone.
 func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 	public, err := json.Marshal(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{key.Public()}})
 	if err != nil {
@@ -48,12 +48,12 @@ func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 	values := map[string]any{
 		"Provider": s.origin(portProvider), "Listen": s.address(portProvider), "Operations": s.address(portOperations), "Data": s.opt.Data,
 		"Records": s.opt.Records, "Ephemera": s.opt.Ephemera, "World": s.origin(portWorld), "SMTP": s.smtp.Addr().String(),
-		"Root": s.authority.RootFile(), "Revoked": s.authority.ListFile(), "SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Trust": s.trusted(), "TLS": s.opt.TLS,
+		"Root": s.authority.RootFile(), "Revoked": s.authority.ListFile(), "SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Places": s.file("places.csv"), "Trust": s.trusted(), "TLS": s.opt.TLS,
 		"Certificate": s.file(fileCertificate), "Key": s.file(fileKey), "Portal": s.origin(portPortal), "PortalKeys": string(public),
 		"Mutual": s.origin(portMutual), "MutualListen": s.address(portMutual), "Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
 		"SecureCaller": "https://" + strings.TrimPrefix(s.origin(portCaller), "http://"),
 	}
-	for name, file := range map[string]string{"vhod.yaml": s.ConfigurationFile(), "clients.yaml": s.ClientsFile()} {
+	for name, file := range map[string]string{"vhod.yaml": s.ConfigurationFile(), "clients.yaml": s.ClientsFile(), "places.csv": s.file("places.csv")} {
 		var text bytes.Buffer
 		if err := template.Must(template.ParseFS(files, name)).Execute(&text, values); err != nil {
 			return fmt.Errorf("writing %s: %w", name, err)

@@ -36,6 +36,8 @@ type line struct {
 	Signed  string    `json:"signed,omitempty"` // what was signed, in its own words
 	Digest  string    `json:"digest,omitempty"` // of a signed document
 	Address string    `json:"address,omitempty"`
+	Place   string    `json:"place,omitempty"`
+	From    string    `json:"-"` // place and address
 	Device  string    `json:"device,omitempty"`
 	Risks   []string  `json:"risks,omitempty"` // what was unusual about a sign-in
 }
@@ -46,7 +48,7 @@ func (c *Room) lines(events []account.Event, lang string) []line {
 	for _, e := range events {
 		l := line{
 			Seq: e.Seq, At: e.At, Kind: string(e.Kind), Words: "event." + string(e.Kind), Actor: e.Actor,
-			Address: address(e.Origin), Device: e.Origin.Device(), Result: resultDone,
+			Address: address(e.Origin), Place: c.cfg.Accounts.Place(e.Origin), From: c.cfg.Accounts.From(e.Origin), Device: e.Origin.Device(), Result: resultDone,
 		}
 		if e.Kind.Failed() {
 			l.Result = resultFailed
@@ -228,11 +230,11 @@ func (c *Room) historyCSV(w http.ResponseWriter, r *http.Request, v visit) error
 	}
 	download(w, "text/csv; charset=utf-8", "history.csv")
 	out := csv.NewWriter(w)
-	if err := out.Write([]string{"seq", "at", "event", "method", "result", "actor", "service", "address", "device"}); err != nil {
+	if err := out.Write([]string{"seq", "at", "event", "method", "result", "actor", "service", "address", "device", "place"}); err != nil {
 		return err
 	}
 	for _, l := range lines {
-		row := []string{strconv.FormatInt(l.Seq, 10), l.At.UTC().Format(time.RFC3339), l.Kind, strings.Join(l.Methods, "+"), l.Result, l.Actor, l.Service, l.Address, l.Device}
+		row := []string{strconv.FormatInt(l.Seq, 10), l.At.UTC().Format(time.RFC3339), l.Kind, strings.Join(l.Methods, "+"), l.Result, l.Actor, l.Service, l.Address, l.Device, l.Place}
 		for i := range row {
 			row[i] = inert(row[i])
 		}

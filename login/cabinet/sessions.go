@@ -25,7 +25,7 @@ type deviceLine struct {
 type sessionLine struct {
 	ID      string
 	Device  string
-	Address string
+	From    string // place and address
 	Since   time.Time
 	Seen    time.Time
 	Current bool
@@ -47,7 +47,7 @@ func (c *Room) sessions(w http.ResponseWriter, r *http.Request, v visit) error {
 			service = c.serviceName(s.Client, c.lang(r))
 		}
 		data.Sessions = append(data.Sessions, sessionLine{
-			ID: s.ID, Device: s.Origin.Device(), Address: address(s.Origin),
+			ID: s.ID, Device: s.Origin.Device(), From: c.cfg.Accounts.From(s.Origin),
 			Since: s.CreatedAt, Seen: s.SeenAt, Current: s.ID == v.session.ID, Shared: s.Shared, Service: service,
 			Until: s.ExpiresAt, Idle: int(c.cfg.Accounts.LifeOf(&s).Idle.Minutes()),
 		})
