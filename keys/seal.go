@@ -116,9 +116,13 @@ func (s *Sealer) Stale(sealed []byte) bool {
 // Index is the keyed hash by which a personal value or a short code is found: HMAC-SHA-256 over the
 // place and the value, in base64url.
 func (s *Sealer) Index(place, value string) string {
+	return base64.RawURLEncoding.EncodeToString(s.mac(place, value))
+}
+
+func (s *Sealer) mac(place, value string) []byte {
 	mac := hmac.New(sha256.New, s.index)
 	_, _ = fmt.Fprintf(mac, "%d:%s:%s", len(place), place, value)
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	return mac.Sum(nil)
 }
 
 // NewMasterKey makes a fresh key of 32 random bytes.

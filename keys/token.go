@@ -30,7 +30,17 @@ const (
 func NewToken(prefix string) string {
 	var raw [32]byte
 	_, _ = rand.Read(raw[:]) // crypto/rand.Read never fails: it ends the program instead
-	body := prefix + "_" + encode62(new(big.Int).SetBytes(raw[:]), tokenBodyLen)
+	return tokenOf(prefix, raw)
+}
+
+// TokenAfter makes the bearer value that follows another: the same one each time, which nobody can foretell who lacks the sealer's
+// key or the value before it.
+func (s *Sealer) TokenAfter(prefix, before string) string {
+	return tokenOf(prefix, [32]byte(s.mac("token-after/"+prefix, before)))
+}
+
+func tokenOf(prefix string, bits [32]byte) string {
+	body := prefix + "_" + encode62(new(big.Int).SetBytes(bits[:]), tokenBodyLen)
 	return body + checksum62(body)
 }
 

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -17,12 +18,29 @@ import (
 // refreshLife is the absolute life of a refresh token's family (ASVS 10.4.8).
 const refreshLife = 30 * 24 * time.Hour
 
-// newRefreshToken makes TOKEN.FAMILY.GENERATION.MAC: TOKEN has the prefix and checksum that scanners know and 256 random
-// bits; the MAC, over the client too, tells a token that was issued to this client from one that was made up or stolen by
-// another, so that only a real replay ends a family.
+// refreshGrace is how long after a rotation the token before it is answered again, where both are bound to the key that the client shows: the
+// answer may have been lost on its way. It gives the same successor, so there is never a second line.
+const refreshGrace = 10 * time.Second
+
+// newRefreshToken makes the first refresh token of a family.
 func (p *Provider) newRefreshToken(client *Client, family string, generation int64) string {
-	body := keys.NewToken(keys.PrefixRefreshToken) + "." + family + "." + strconv.FormatInt(generation, 10)
+	return p.refreshToken(client, keys.NewToken(keys.PrefixRefreshToken), family, generation)
+}
+
+// refreshToken writes TOKEN.FAMILY.GENERATION.MAC: TOKEN has the prefix and checksum that scanners know and 256 bits that nobody can guess;
+// the MAC, over the client too, tells a token that was issued to this client from one that was made up or stolen by
+// another, so that only a real replay ends a family.
+func (p *Provider) refreshToken(client *Client, token, family string, generation int64) string {
+	body := token + "." + family + "." + strconv.FormatInt(generation, 10)
 	return body + "." + p.refreshMAC(client, body)
+}
+
+// refreshTokenAfter makes the token that replaces another. Where tokens are bound to a key it follows from the one before.
+func (p *Provider) refreshTokenAfter(client *Client, f *Family, token string, generation int64) string {
+	if f.JKT == "" {
+		return p.newRefreshToken(client, f.ID, generation+1)
+	}
+	return p.refreshToken(client, p.cfg.Sealer.TokenAfter(keys.PrefixRefreshToken, token), f.ID, generation+1)
 }
 
 func (p *Provider) refreshMAC(client *Client, body string) string {
@@ -44,7 +62,7 @@ func (p *Provider) readRefreshToken(client *Client, token string) (family string
 }
 
 // refresh is the refresh grant with rotation (RFC 6749 §6, RFC 9700 §4.14): each token once; a used one that comes again
-// ends its family. It reads the family with its account, and writes once. A token that is bound to a key comes with a proof of that key,
+// ends its family, but for what refreshGrace says. It reads the family with its account, and writes once. A token that is bound to a key comes with a proof of that key,
 // also from a client that could prove itself otherwise: RFC 9449 §5 would let a confidential one change its key, and then a thief of its
 // secret could as well.
 func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt string) (*tokenResponse, error) {
@@ -62,6 +80,7 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		return nil, fmt.Errorf("reading a grant: %w", err)
 	}
 	now := p.now()
+	used := family.RefreshHash != keys.Hash(token)
 	switch {
 	case family.ClientID != client.ID:
 		return nil, fault("invalid_grant", "[refresh.foreign] the refresh token was issued to another client")
@@ -69,8 +88,9 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		return nil, fault("invalid_grant", "[refresh.ended] the grant is over")
 	case family.JKT != jkt && !renewed(client, family.JKT, jkt):
 		return nil, fault("invalid_grant", "[dpop.key] the refresh token is bound to another key")
-	case family.RefreshHash != keys.Hash(token):
-		return p.replayedRefresh(r, client, family, generation, jkt)
+	case used && !p.again(client, family, held{token, generation, jkt}):
+		p.endReplayed(ctx, id, client.ID, client.DisplayName("ru"))
+		return nil, fault("invalid_grant", "[refresh.replayed] the refresh token was used a second time; its grant is ended")
 	case !standing(family, a, client):
 		if _, err := p.cfg.Families.EndFamily(ctx, id, now); err != nil {
 			return nil, fmt.Errorf("ending a grant: %w", err)
@@ -90,14 +110,11 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		p.currentLevel(family, a)
 		return p.mint(ctx, client, family, portion{scopes, resources})
 	}
-	next := p.newRefreshToken(client, id, generation+1)
-	rotation := Rotation{Hash: keys.Hash(next), At: now, ExpiresAt: family.ExpiresAt}
-	if _, err := p.cfg.Families.Rotate(ctx, id, family.RefreshHash, rotation); err != nil {
-		if errors.Is(err, account.ErrConflict) { // another request used the token between our read and our write
-			p.endReplayed(ctx, id, client.ID, client.DisplayName("ru"))
-			return nil, fault("invalid_grant", "[refresh.replayed] the refresh token was used a second time; its grant is ended")
+	next := p.refreshTokenAfter(client, family, token, generation)
+	if !used {
+		if err := p.rotate(ctx, client, family, next); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("rotating a refresh token: %w", err)
 	}
 	p.currentLevel(family, a)
 	response, err := p.mint(ctx, client, family, portion{scopes, resources})
@@ -117,10 +134,39 @@ func (p *Provider) currentLevel(f *Family, a *account.Account) {
 	}
 }
 
-// replayedRefresh ends the family of a refresh token that was used before: one of two holders stole it.
-func (p *Provider) replayedRefresh(r *http.Request, client *Client, f *Family, _ int64, _ string) (*tokenResponse, error) {
-	p.endReplayed(r.Context(), f.ID, client.ID, client.DisplayName("ru"))
-	return nil, fault("invalid_grant", "[refresh.replayed] the refresh token was used a second time; its grant is ended")
+// held is a refresh token as it comes, with the key that its client shows.
+type held struct {
+	token      string
+	generation int64
+	jkt        string
+}
+
+// again reports whether a used token is answered once more: it is the one before the live one, which was made a moment ago, and comes with the
+// key that both are bound to.
+func (p *Provider) again(client *Client, f *Family, h held) bool {
+	return h.jkt != "" && h.jkt == f.JKT && p.now().Sub(f.RotatedAt) <= refreshGrace &&
+		f.RefreshHash == keys.Hash(p.refreshTokenAfter(client, f, h.token, h.generation))
+}
+
+// rotate replaces the live token. Another request may have done so between our read and our write: with the same successor where tokens
+// are bound to a key, and otherwise the token was used a second time.
+func (p *Provider) rotate(ctx context.Context, client *Client, f *Family, next string) error {
+	_, err := p.cfg.Families.Rotate(ctx, f.ID, f.RefreshHash, Rotation{Hash: keys.Hash(next), At: p.now(), ExpiresAt: f.ExpiresAt})
+	if !errors.Is(err, account.ErrConflict) {
+		if err != nil {
+			return fmt.Errorf("rotating a refresh token: %w", err)
+		}
+		return nil
+	}
+	live, _, err := p.cfg.Families.Family(ctx, f.ID)
+	if err != nil && !errors.Is(err, account.ErrNotFound) {
+		return fmt.Errorf("reading a grant: %w", err)
+	}
+	if err == nil && live.EndedAt.IsZero() && live.JKT != "" && live.RefreshHash == keys.Hash(next) {
+		return nil
+	}
+	p.endReplayed(ctx, f.ID, client.ID, client.DisplayName("ru"))
+	return fault("invalid_grant", "[refresh.replayed] the refresh token was used a second time; its grant is ended")
 }
 
 // narrowed returns the scopes of this one access token: fewer than the grant's, never more (RFC 6749 §6).
