@@ -128,16 +128,24 @@ type Act struct {
 	Type   string
 	Words  string // the document's title, or the words of the act
 	Digest string // of the document; empty for an act
+	// Certificate is the serial number of the certificate by which they signed, and CMS the digest of the message; empty for a simple
+	// electronic signature.
+	Certificate, CMS string
 }
 
-// ActsSigned journals what the person signed by a simple electronic signature, each act on its line, and tells them.
+// ActsSigned journals what the person signed, each act on its line, and tells them.
 func (s *Service) ActsSigned(ctx context.Context, id ID, clientID, service string, acts []Act, o Origin) error {
 	return s.change(ctx, id, func(a *Account) error {
-		now := s.now()
+		now, template := s.now(), "act-signed"
 		for _, act := range acts {
-			a.note(ActSigned, now, o, "client", clientID, "type", act.Type, "words", act.Words, "digest", act.Digest)
+			details := []string{"client", clientID, "type", act.Type, "words", act.Words, "digest", act.Digest}
+			if act.Certificate != "" {
+				template = "act-certified"
+				details = append(details, "certificate", act.Certificate, "cms", act.CMS)
+			}
+			a.note(ActSigned, now, o, details...)
 		}
-		a.tell("act-signed", now, map[string]string{"Service": service})
+		a.tell(template, now, map[string]string{"Service": service})
 		return nil
 	})
 }

@@ -83,6 +83,18 @@ func actsOfSigningIn() map[string]act {
 			b := x.half("/login")
 			x.signs(b.open("/login/esign?attempt=" + b.attempt()))
 		},
+		"POST /login/sign": func(x *accomplice, path string) { // of which a certificate is asked, and the accomplice has one of their own
+			b := x.in(x.request(func(r *op.AuthRequest) {
+				r.Details = []op.Detail{{Type: op.DetailAct, Text: "Дарю квартиру", Signature: op.SignedQualified}}
+			}))
+			x.signs(b.open("/login/sign?attempt=" + b.attempt()))
+			x.post(b, path)
+			for _, auth := range x.provider.approvals() {
+				if auth.Signed != nil {
+					x.t.Error("signed by another's certificate")
+				}
+			}
+		},
 		"POST /login/bank": func(x *accomplice, _ string) {
 			b := x.fresh().open(x.request()).fill("bank")
 			x.atBank(b, "anna")

@@ -22,6 +22,8 @@ var paths = map[step]string{
 	stepUnreachable:      "/login/unreachable",
 	stepRaise:            "/level",
 	stepConsent:          "/login/consent",
+	stepNoCertificate:    "/login/no-certificate",
+	stepSign:             "/login/sign",
 	stepOffer:            "/login/offer",
 	stepDevice:           "/device/confirm",
 	stepUnknownCustomer:  "/login/bank/unknown",
@@ -130,6 +132,9 @@ func (d *Door) finish(w http.ResponseWriter, r *http.Request, v *visit) error {
 	auth := authentication(v.session, v.person)
 	proofs := counted(v.session.Proofs, v.policy)
 	auth.AMR, auth.Strength, auth.Origin = account.AMR(proofs), account.StrengthOf(proofs), d.origin(r)
+	if a.Signed.isOf(v.person) {
+		auth.Signed = &a.Signed.Signed
+	}
 	response, err := d.cfg.Provider().Approve(r.Context(), a.Request, auth)
 	return d.leave(w, r, a, response, err)
 }

@@ -80,6 +80,8 @@ type attempt struct {
 	SignUp                 *signUp   `json:",omitempty"`
 	Recovery               *recovery `json:",omitempty"`
 	Outcome                *outcome  `json:",omitempty"`
+	Certify                bool      `json:",omitempty"` // the person signs for the service by their certificate, though two factors would do
+	Signed                 *signed   `json:",omitempty"`
 }
 
 // outcome is how an attempt ended. It is kept for as long as the attempt, so that a double click on

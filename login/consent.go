@@ -22,6 +22,8 @@ type consentData struct {
 	Choosing  bool        // each attribute that the service can do without has a tick
 	ChooseURL string      // leads there; empty when there is nothing to choose
 	Signs     []op.Detail // what the person signs by allowing it
+	Certified bool        // by their certificate, on the next page
+	Certify   bool        // or by it, if they wish
 	Level     string      // the level that some attributes wait for, or empty
 	LevelURL  string
 }
@@ -57,6 +59,7 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 		Attempt: v.attempt.ID,
 		Service: inLang(v.client.Name, lang), Customer: v.client.CustomerName(v.req.Customer, lang), Purpose: inLang(v.client.Purpose, lang),
 		PolicyURI: v.client.PolicyURI, TermsURI: v.client.TermsURI, Signs: v.req.Details, For: v.req.Purpose,
+		Certified: v.policy.Certified, Certify: v.mayCertify(),
 	}
 	for _, item := range released {
 		data.Items = append(data.Items, itemOf(item))
@@ -92,7 +95,11 @@ func (d *Door) takeConsent(w http.ResponseWriter, r *http.Request) error {
 	if ok, err := d.stands(w, r, v, stepConsent); !ok {
 		return err
 	}
-	if r.PostFormValue("answer") != "allow" {
+	switch r.PostFormValue("answer") {
+	case "allow":
+	case "certify":
+		v.attempt.Certify = v.mayCertify()
+	default:
 		return d.refuse(w, r, v.attempt, "access_denied", op.Refused)
 	}
 	withheld, err := d.withheld(r, v)

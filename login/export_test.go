@@ -14,6 +14,7 @@ type (
 	SignUp        = signUp
 	Recovery      = recovery
 	Outcome       = outcome
+	Signed        = signed
 	Circumstances = circumstances
 )
 

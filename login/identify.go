@@ -146,8 +146,8 @@ func (d *Door) cancel(w http.ResponseWriter, r *http.Request) error {
 		return d.answerAgain(w, r, a)
 	case a.Request == "":
 		return seeOther(w, r, "/")
-	case v.next() == stepUnreachable || (v.next() == stepRaise && v.policy.Essential):
-		return d.refuse(w, r, a, "unmet_authentication_requirements", "the person cannot or will not reach the requested acr")
+	case v.next() == stepUnreachable || v.next() == stepNoCertificate || (v.next() == stepRaise && v.policy.Essential):
+		return d.refuse(w, r, a, "unmet_authentication_requirements", "the person cannot or will not reach what the request asks")
 	}
 	return d.refuse(w, r, a, "access_denied", "user_cancel")
 }

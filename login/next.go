@@ -22,6 +22,8 @@ const (
 	stepUnreachable     step = "unreachable" // the request asks what this person cannot give
 	stepRaise           step = "raise"       // a higher level
 	stepConsent         step = "consent"
+	stepNoCertificate   step = "no-certificate" // the service wants a signature by a certificate, and the person has none
+	stepSign            step = "sign"           // by their certificate
 	stepOffer           step = "offer-passkey"
 	stepDone            step = "done"         // answer the service, or go to the return path
 	stepOver            step = "over"         // answered already
@@ -51,6 +53,7 @@ type policy struct {
 	Since      time.Time        // proofs must be as young as this; zero: any of the session
 	Choose     bool             // the person must say which account (prompt=select_account)
 	Consent    bool             // the service has to be allowed first
+	Certified  bool             // what is signed is signed by a certificate
 	Anew       bool             // proofs older than Since count for nothing: what is signed is signed by fresh ones
 	Device     bool             // a device asks, and the person has to say that it is theirs
 	Remembered bool             // in this browser no second factor is asked where little is at stake
@@ -152,6 +155,9 @@ func isSecond(m account.Method) bool {
 
 // nextWish says what stands between a proven person and the answer.
 func nextWish(a *attempt, person *account.Account, session *account.Session, p policy) step {
+	if p.Certified && !mayCertify(person, p) { // before anything is asked that would be in vain
+		return stepNoCertificate
+	}
 	setUp := !a.SkipProtect && !p.New
 	if p.Strength > account.StrengthOf(counted(session.Proofs, p)) {
 		switch {
@@ -184,6 +190,9 @@ func nextWish(a *attempt, person *account.Account, session *account.Session, p p
 	if p.Consent && !a.Consented {
 		return stepConsent
 	}
+	if (p.Certified || a.Certify) && !a.Signed.isOf(person) {
+		return stepSign
+	}
 	if p.Passkeys && !p.New && !a.SkipOffer && !a.Reauth && mayOffer(a, person, p.Now) {
 		return stepOffer
 	}
@@ -209,6 +218,11 @@ func hasPasskey(person *account.Account, now time.Time) bool {
 // hasCertificate reports whether the person can sign in by an electronic signature.
 func hasCertificate(person *account.Account, now time.Time) bool {
 	return person != nil && person.Allows(account.SwitchSignature, now) && slices.ContainsFunc(person.Certificates, func(c account.Certificate) bool { return now.Before(c.NotAfter) })
+}
+
+// mayCertify reports whether the person can sign for a service by a certificate.
+func mayCertify(person *account.Account, p policy) bool {
+	return p.Sign && hasCertificate(person, p.Now)
 }
 
 // fresh reports whether the session holds a proof as young as since.
@@ -257,7 +271,10 @@ func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time
 			p.Since = a.CreatedAt // who proved themselves in this very flow is young enough
 		}
 	}
-	if len(req.Details) > 0 { // a signature is made with both factors, for itself, by somebody whose name was checked
+	switch { // who signs is somebody whose name was checked
+	case req.Signature() == op.SignedQualified: // the certificate's signature over it is both factors, for itself (C26)
+		p.Level, p.Essential, p.Certified = account.Standard, true, true
+	case len(req.Details) > 0: // with both factors, for itself
 		p.Level, p.Strength, p.Essential, p.Since, p.Anew = account.Standard, account.TwoFactor, true, a.CreatedAt, true
 	}
 	if len(req.ACR) > 0 {

@@ -61,7 +61,8 @@ func (d *Door) comeIn(w http.ResponseWriter, r *http.Request, home string, recen
 	in := &inside{visit: v, home: home}
 	if in.inFlow() {
 		switch v.next() {
-		case stepProtect, stepRaise, stepReady, stepConsent, stepOffer, stepDone, stepUnreachable, stepSignature, stepLocked:
+		case stepProtect, stepRaise, stepReady, stepConsent, stepOffer, stepDone, stepUnreachable, stepSignature, stepLocked,
+			stepNoCertificate, stepSign:
 			if !recent {
 				return in, nil
 			}

@@ -56,6 +56,7 @@ func (d *Door) signInRoutes() []route {
 		{"GET /login/consent", d.showConsent},
 		{"POST /login/consent", d.takeConsent},
 		{"GET /login/unreachable", d.showUnreachable},
+		{"GET /login/no-certificate", d.showNoCertificate},
 		{"GET /login/locked", d.showLocked},
 		{"GET /login/continue", d.goOn},
 		{"GET /login/cancel", d.cancel},

@@ -15,6 +15,7 @@ import (
 	"github.com/vhod-id/vhod/account"
 	"github.com/vhod-id/vhod/keys"
 	"github.com/vhod-id/vhod/keys/cms"
+	"github.com/vhod-id/vhod/op"
 )
 
 // How long a challenge lives (E01), how much of its life a page must leave to the person, and how many
@@ -36,6 +37,7 @@ const (
 	signToSignUp  signPurpose = "sign-up"
 	signToConfirm signPurpose = "confirm"
 	signToLink    signPurpose = "link"
+	signForOthers signPurpose = "sign" // documents and acts, for a service
 )
 
 // signing is one place where a signature is asked for. Owner is the attempt or the session that it is
@@ -43,7 +45,9 @@ const (
 type signing struct {
 	purpose signPurpose
 	owner   string
-	service string     // name of the service for which the person signs in, or empty
+	service string // name of the service for which the person signs in, or signs something, or empty
+	client  string // its client_id, when they sign something for it
+	details []op.Detail
 	person  account.ID // whose journal hears of a refusal; empty: the certificate's owner's, if known
 }
 
@@ -56,6 +60,8 @@ type challenge struct {
 	Issuer    string      `json:"issuer"`
 	Purpose   signPurpose `json:"purpose"`
 	Service   string      `json:"service,omitempty"`
+	Audience  string      `json:"audience,omitempty"` // client_id of the service for which details are signed
+	Details   []op.Detail `json:"details,omitempty"`  // as the service asked (RFC 9396)
 	IssuedAt  time.Time   `json:"issued_at"`
 	ExpiresAt time.Time   `json:"expires_at"`
 	Nonce     string      `json:"nonce"` // 256 bits
@@ -73,8 +79,8 @@ func (d *Door) challenge(r *http.Request, lang string, s signing) (text []byte, 
 		return text, c, nil
 	}
 	c = challenge{
-		Text:   d.cfg.Pages.Text(lang, "esign.challenge-"+string(s.purpose), map[string]any{"Issuer": d.cfg.Issuer}),
-		Issuer: d.cfg.Issuer, Purpose: s.purpose, Service: s.service, Nonce: keys.RandomHandle(),
+		Text:   d.cfg.Pages.Text(lang, "esign.challenge-"+string(s.purpose), map[string]any{"Issuer": d.cfg.Issuer, "Service": s.service}),
+		Issuer: d.cfg.Issuer, Purpose: s.purpose, Service: s.service, Audience: s.client, Details: s.details, Nonce: keys.RandomHandle(),
 		IssuedAt: now, ExpiresAt: now.Add(challengeLife),
 	}
 	var out bytes.Buffer

@@ -25,6 +25,9 @@ func (d *Door) signatureRoutes() []route {
 		{"GET /level/esign", d.showConfirmSignature},
 		{"POST /level/esign", d.takeConfirmSignature},
 		{"GET /level/esign/challenge", d.confirmChallenge},
+		{"GET /login/sign", d.showSign},
+		{"POST /login/sign", d.takeSign},
+		{"GET /login/sign/challenge", d.signChallenge},
 		{"GET " + linkPage, d.showLinkSignature},
 		{"POST " + linkPage, d.takeLinkSignature},
 		{"GET " + linkPage + "/challenge", d.linkChallenge},
@@ -34,7 +37,7 @@ func (d *Door) signatureRoutes() []route {
 const linkPage = "/me/security/esign"
 
 // uploads are the routes whose forms carry a file.
-var uploads = []string{"POST /login/esign", "POST /signup/esign", "POST /level/esign", "POST " + linkPage}
+var uploads = []string{"POST /login/esign", "POST /signup/esign", "POST /level/esign", "POST /login/sign", "POST " + linkPage}
 
 // signURL leads to signing in by a signature, empty where none is taken.
 func (d *Door) signURL(a *attempt) string {

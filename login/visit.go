@@ -105,9 +105,11 @@ func (d *Door) policyFor(v *visit) policy {
 // (id_token_hint): only the provider knows by what name the service knows them. Everything else that
 // it compares is at its best in this question.
 func (d *Door) isOther(v *visit) bool {
-	return v.req.HintSubject != "" && !d.cfg.Provider().Met(v.req, op.Authentication{
-		AccountID: v.person.ID, Time: d.cfg.Now(), Level: account.Verified, Strength: account.PhishingResistant,
-	})
+	best := op.Authentication{AccountID: v.person.ID, Time: d.cfg.Now(), Level: account.Verified, Strength: account.PhishingResistant}
+	if v.policy.Certified {
+		best.Signed = &op.Signed{}
+	}
+	return v.req.HintSubject != "" && !d.cfg.Provider().Met(v.req, best)
 }
 
 // visitor returns the browser's live session with its account, or nils.

@@ -140,7 +140,7 @@ func (p *Provider) checkRequest(client *Client, form url.Values) (*AuthRequest, 
 		return req, refuse("invalid_request", "state.long", "state is longer than 2048 bytes")
 	}
 	for _, check := range []func(*Client, *AuthRequest, url.Values) error{
-		checkResponse, checkScopes, p.checkPKCE, checkPrompt, p.checkClaims, p.checkHint, checkDetails, checkResource, checkPurpose, checkCustomer,
+		checkResponse, checkScopes, p.checkPKCE, checkPrompt, p.checkClaims, p.checkHint, p.checkDetails, checkResource, checkPurpose, checkCustomer,
 	} {
 		if err := check(client, req, form); err != nil {
 			return req, err

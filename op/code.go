@@ -87,6 +87,7 @@ func (p *Provider) redeem(ctx context.Context, client *Client, of redemption) (*
 	if err != nil {
 		return nil, err
 	}
+	response.Details = of.Auth.Signed.attach(family.Details)
 	if slices.Contains(of.Scopes, "offline_access") && client.may("refresh_token") {
 		family.ExpiresAt = family.CreatedAt.Add(refreshLife)
 		family.Generation = 1

@@ -2,6 +2,7 @@ package op
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -33,21 +34,45 @@ const (
 	maxDetails  = 4 << 10 // bytes of the parameter
 )
 
-// Detail is one thing that the person signs by a simple electronic signature: their password or passkey and a second
-// factor, given for this. It travels in the token as it was shown.
+// Detail is one thing that the person signs. It travels in the token as it was shown.
 type Detail struct {
-	Type     string `json:"type"`
-	Title    string `json:"title,omitempty"`     // of a document
-	Digest   string `json:"digest,omitempty"`    // of a document: SHA-256, base64url without padding
-	Text     string `json:"text,omitempty"`      // of an act
-	SignedAt int64  `json:"signed_at,omitempty"` // seconds since 1970; ours alone, absent in a request
+	Type      string `json:"type"`
+	Title     string `json:"title,omitempty"`     // of a document
+	Digest    string `json:"digest,omitempty"`    // of a document: SHA-256, base64url without padding
+	Text      string `json:"text,omitempty"`      // of an act
+	Signature string `json:"signature,omitempty"` // SignedSimply or SignedQualified; absent in a request that leaves it to the person
+	// What follows is ours alone, and absent in a request.
+	SignedAt  int64  `json:"signed_at,omitempty"`  // seconds since 1970
+	CMSDigest string `json:"cms_digest,omitempty"` // of a qualified signature: SHA-256 of the message, base64url without padding
+	CMS       string `json:"cms,omitempty"`        // the message, DER in base64; in the first token response alone, being kilobytes
+}
+
+// How a person signs: by their password or passkey and a second factor, given for this, or by their qualified certificate.
+const (
+	SignedSimply    = "simple"
+	SignedQualified = "qualified"
+)
+
+// Signed is a qualified signature, which the front door has verified: a CMS message in DER whose content, in it, names the client and
+// every detail, and the serial number of the certificate.
+type Signed struct {
+	CMS         []byte
+	Certificate string
+}
+
+// Signature is how the request wants its details signed; empty when the person may choose, or there are none.
+func (r *AuthRequest) Signature() string {
+	if len(r.Details) == 0 {
+		return ""
+	}
+	return r.Details[0].Signature
 }
 
 // detailTypes are the types that there are.
 var detailTypes = []string{DetailDocument, DetailAct}
 
 // checkDetails reads authorization_details (RFC 9396 §5): everything in it is understood, or the request is refused.
-func checkDetails(client *Client, req *AuthRequest, form url.Values) error {
+func (p *Provider) checkDetails(client *Client, req *AuthRequest, form url.Values) error {
 	raw := form.Get("authorization_details")
 	if raw == "" {
 		return nil
@@ -64,7 +89,31 @@ func checkDetails(client *Client, req *AuthRequest, form url.Values) error {
 			return refuse("invalid_authorization_details", "details.field", d.Type+": "+err.Error())
 		}
 	}
+	if err := p.checkSignature(client, details); err != nil {
+		return err
+	}
 	req.Details = details
+	return nil
+}
+
+// checkSignature holds that a request is signed in one way, and by a certificate only where one is taken and may be shown: it names the
+// person's SNILS and INN. What is left open then is a simple signature.
+func (p *Provider) checkSignature(client *Client, details []Detail) error {
+	certificates := p.cfg.Certificates && !client.Pseudonymous
+	for i := range details {
+		if details[i].Signature != details[0].Signature {
+			return refuse("invalid_authorization_details", "details.mixed", "signature differs: a person signs all of a request in one way")
+		}
+	}
+	switch {
+	case certificates:
+	case details[0].Signature == SignedQualified:
+		return refuse("invalid_authorization_details", "details.certificate", "signature qualified is not offered to this client, or not here at all")
+	default:
+		for i := range details {
+			details[i].Signature = SignedSimply
+		}
+	}
 	return nil
 }
 
@@ -89,8 +138,11 @@ func parseDetails(raw string) ([]Detail, error) {
 
 // check holds a detail to its type: all its fields, and no others.
 func (d Detail) check() error {
-	if d.SignedAt != 0 {
-		return errors.New("signed_at is ours to say")
+	if d.SignedAt != 0 || d.CMS != "" || d.CMSDigest != "" {
+		return errors.New("signed_at, cms and cms_digest are ours to say")
+	}
+	if d.Signature != "" && d.Signature != SignedSimply && d.Signature != SignedQualified {
+		return errors.New("signature is " + SignedSimply + " or " + SignedQualified)
 	}
 	switch d.Type {
 	case DetailDocument:
@@ -133,27 +185,61 @@ func readable(s string, most int, lines bool) bool {
 	return true
 }
 
-// signable reports whether who signs is known well enough: a second factor, proven for this very request, and a name that was
-// checked.
+// signable reports whether who signs is known well enough: a name that was checked, and a second factor proven for this very request, or
+// a certificate's signature over it.
 func signable(req *AuthRequest, auth Authentication) bool {
-	return len(req.Details) == 0 ||
-		auth.Strength >= account.TwoFactor && auth.Level >= account.Standard && !auth.Time.Before(req.CreatedAt)
+	switch {
+	case len(req.Details) == 0:
+		return true
+	case auth.Level < account.Standard:
+		return false
+	case auth.Signed != nil:
+		return req.Signature() != SignedSimply
+	}
+	return req.Signature() != SignedQualified && auth.Strength >= account.TwoFactor && !auth.Time.Before(req.CreatedAt)
 }
 
 // signed returns the details as they go into the tokens.
-func (p *Provider) signed(details []Detail) []Detail {
+func (p *Provider) signed(details []Detail, by *Signed) []Detail {
 	out := slices.Clone(details)
 	for i := range out {
-		out[i].SignedAt = p.now().Unix()
+		out[i].Signature, out[i].SignedAt, out[i].CMSDigest = SignedSimply, p.now().Unix(), by.digest()
+		if by != nil {
+			out[i].Signature = SignedQualified
+		}
+	}
+	return out
+}
+
+func (s *Signed) digest() string {
+	if s == nil {
+		return ""
+	}
+	sum := sha256.Sum256(s.CMS)
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// attach returns the details with the message in each, for the answer in which a service gets it.
+func (s *Signed) attach(details []Detail) []Detail {
+	if s == nil {
+		return details
+	}
+	out := slices.Clone(details)
+	for i := range out {
+		out[i].CMS = base64.StdEncoding.EncodeToString(s.CMS)
 	}
 	return out
 }
 
 // acts are the details as the journal keeps them.
-func acts(details []Detail) []account.Act {
+func acts(details []Detail, by *Signed) []account.Act {
 	out := make([]account.Act, 0, len(details))
 	for _, d := range details {
-		out = append(out, account.Act{Type: d.Type, Words: d.Title + d.Text, Digest: d.Digest})
+		act := account.Act{Type: d.Type, Words: d.Title + d.Text, Digest: d.Digest}
+		if by != nil {
+			act.Certificate, act.CMS = by.Certificate, by.digest()
+		}
+		out = append(out, act)
 	}
 	return out
 }

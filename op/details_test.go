@@ -59,6 +59,7 @@ func TestAPersonSignsAndTheTokenSaysWhat(t *testing.T) {
 	must(t, json.Unmarshal([]byte("["+document+","+act+"]"), &want))
 	for _, d := range want {
 		d.(map[string]any)["signed_at"] = float64(h.clock.Now().Unix())
+		d.(map[string]any)["signature"] = "simple"
 	}
 	_, seen := h.post("/introspect", "notary", url.Values{"token": {str(tokens["access_token"])}})
 	h.clock.Advance(time.Minute)
@@ -127,6 +128,10 @@ func TestWhatIsSignedIsWhollyUnderstoodAndWhollySeen(t *testing.T) {
 		"no text":                      {`[{"type":"confirm_act"}]`, "details.field"},
 		"spaces":                       {`[{"type":"confirm_act","text":" \n "}]`, "details.field"},
 		"1001 letters":                 {`[{"type":"confirm_act","text":"` + strings.Repeat("x", 1001) + `"}]`, "details.field"},
+		"our signature":                {`[{"type":"confirm_act","text":"Да","cms":"MA=="}]`, "details.field"},
+		"our digest":                   {`[{"type":"confirm_act","text":"Да","cms_digest":"` + digest + `"}]`, "details.field"},
+		"a kind of signature unheard":  {`[{"type":"confirm_act","text":"Да","signature":"by hand"}]`, "details.field"},
+		"two kinds of signature":       {"[" + act + "," + byPaper(act) + "]", "details.mixed"},
 		"our time":                     {`[{"type":"confirm_act","text":"Да","signed_at":1}]`, "details.field"},
 		"text that is turned round":    {hide(`\u202e`), "details.field"},
 		"text that hides":              {hide(`\u200b`), "details.field"},

@@ -120,7 +120,7 @@ func newRig(t testing.TB) *rig {
 	return newRigOn(t, rec, eph, sealer, clock)
 }
 
-func newRigOn(t testing.TB, rec *records.Store, eph *ephemera.Store, sealer *keys.Sealer, clock *storagetest.Clock) *rig {
+func newRigOn(t testing.TB, rec *records.Store, eph *ephemera.Store, sealer *keys.Sealer, clock *storagetest.Clock, change ...func(*op.Config)) *rig {
 	t.Helper()
 	ctx := context.Background()
 	accounts, err := account.New(account.Config{Store: rec, Sessions: rec, Outbox: rec, Cases: rec, Ephemera: eph, Sealer: sealer, Issuer: issuer, Now: clock.Now,
@@ -139,8 +139,12 @@ func newRigOn(t testing.TB, rec *records.Store, eph *ephemera.Store, sealer *key
 		t.Fatal(err)
 	}
 	h := &rig{t: t, accounts: accounts, records: rec, ephemera: eph, clock: clock, door: &porter{}}
-	h.provider, err = op.New(ctx, op.Config{Issuer: issuer, Accounts: accounts, Clients: rec, Families: rec, Ephemera: eph, Outbox: rec, Outbound: neighbours, MTLS: rigMTLS(), Ring: ring, Sealer: sealer,
-		Front: func() op.Front { return h.door }, Now: clock.Now})
+	cfg := op.Config{Issuer: issuer, Accounts: accounts, Clients: rec, Families: rec, Ephemera: eph, Outbox: rec, Outbound: neighbours, MTLS: rigMTLS(), Ring: ring, Sealer: sealer,
+		Front: func() op.Front { return h.door }, Certificates: true, Now: clock.Now}
+	for _, c := range change {
+		c(&cfg)
+	}
+	h.provider, err = op.New(ctx, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,14 +109,14 @@ func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, 
 		}
 	}
 	if len(req.Details) > 0 {
-		if err := p.cfg.Accounts.ActsSigned(ctx, auth.AccountID, client.ID, client.DisplayName("ru"), acts(req.Details), auth.Origin); err != nil {
+		if err := p.cfg.Accounts.ActsSigned(ctx, auth.AccountID, client.ID, client.DisplayName("ru"), acts(req.Details, auth.Signed), auth.Origin); err != nil {
 			return Response{}, fmt.Errorf("journalling a signature: %w", err)
 		}
 	}
 	code := keys.RandomHandle()
 	raw, err := json.Marshal(codeValue{
 		ClientID: client.ID, RedirectURI: req.RedirectURI, RedirectGiven: req.RedirectGiven, Challenge: req.Challenge, Scopes: req.Scopes,
-		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth, Details: p.signed(req.Details), Resources: req.Resources, Customer: req.Customer,
+		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth, Details: p.signed(req.Details, auth.Signed), Resources: req.Resources, Customer: req.Customer,
 	})
 	if err != nil {
 		return Response{}, fmt.Errorf("encoding a code: %w", err)

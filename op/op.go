@@ -164,6 +164,7 @@ type Authentication struct {
 	Strength  account.Strength
 	Level     account.Level
 	Origin    account.Origin // of the person's answer
+	Signed    *Signed        // the qualified signature over the request's details; nil when they are signed otherwise, or there are none
 	Until     time.Time      // what is granted ends by then, as on a shared computer; zero: as long as any
 }
 

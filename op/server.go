@@ -16,7 +16,7 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// Config is what a Provider needs. All but Log, MTLS, Origin, Outbound and Registration must be set.
+// Config is what a Provider needs. All but Certificates, Log, MTLS, Origin, Outbound and Registration must be set.
 type Config struct {
 	Issuer   string
 	Accounts *account.Service
@@ -34,8 +34,10 @@ type Config struct {
 	Registration []InitialToken
 	// SoftwareIssuers sign software statements that are believed; none: each is refused.
 	SoftwareIssuers []SoftwareIssuer
-	Now             func() time.Time
-	Log             *slog.Logger
+	// Certificates: the front door takes qualified signatures, so services may ask for them.
+	Certificates bool
+	Now          func() time.Time
+	Log          *slog.Logger
 }
 
 // Provider is the OpenID provider.

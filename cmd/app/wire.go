@@ -187,7 +187,7 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 		Issuer: a.cfg.Issuer, Accounts: a.accounts, Clients: a.records, Families: a.records, Ephemera: a.ephemera, Ring: a.ring,
 		Outbound: a.outbound(), Registration: a.initialTokens(), SoftwareIssuers: issuers,
 		Outbox: a.records, MTLS: mutual, Sealer: a.sealer, Front: func() op.Front { return a.door }, Origin: func(r *http.Request) account.Origin { return a.door.Origin(r) },
-		Now: a.cfg.Now, Log: a.log,
+		Certificates: a.signatures != nil, Now: a.cfg.Now, Log: a.log,
 	})
 	if err != nil {
 		return fmt.Errorf("provider: %w", err)

@@ -2,6 +2,7 @@ package cms
 
 import (
 	"bytes"
+	"encoding/asn1"
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
@@ -11,6 +12,9 @@ import (
 const (
 	constructed   = 0x20
 	tagOctets     = 0x04
+	tagSequence   = 0x30
+	tagSet        = 0x31
+	tagExplicit   = 0xa0 // [0], constructed
 	highTag       = 0x1f
 	indefinite    = 0x80
 	maxLengthSize = 4
@@ -159,4 +163,19 @@ func appendHeader(out []byte, tag byte, length int) []byte {
 		return append(out, 0x82, byte(length>>8), byte(length))
 	}
 	return append(out, 0x83, byte(length>>16), byte(length>>8), byte(length))
+}
+
+// value is a value in DER whose contents are these, one after another.
+func value(tag byte, parts ...[]byte) []byte {
+	contents := bytes.Join(parts, nil)
+	return append(appendHeader(nil, tag, len(contents)), contents...)
+}
+
+// marshal is the DER of a number or an object identifier.
+func marshal(v any) []byte {
+	der, err := asn1.Marshal(v)
+	if err != nil { // both always encode
+		panic(err)
+	}
+	return der
 }

@@ -20,8 +20,11 @@ var (
 
 // message is a SignedData with its one signer (RFC 5652 §5).
 type message struct {
+	version      int
+	digests      []byte // the set, as it came
 	content      []byte // nil: detached
 	certificates [][]byte
+	signerRaw    []byte
 	signer       signerInfo
 	attributes   attributes
 }
@@ -82,6 +85,10 @@ func parseMessage(armoured []byte) (*message, error) {
 		return nil, refuse(Signers, "%d signers", len(data.Signers))
 	}
 	m := new(message)
+	m.signerRaw, m.version = data.Signers[0].Bytes, data.Version
+	for _, each := range data.Digests {
+		m.digests = append(m.digests, each.FullBytes...)
+	}
 	if !whole(data.Signers[0].FullBytes, &m.signer) {
 		return nil, refuse(Malformed, "broken SignerInfo")
 	}
@@ -93,6 +100,21 @@ func parseMessage(armoured []byte) (*message, error) {
 	}
 	m.attributes, err = parseAttributes(m.signer.Attributes.Bytes)
 	return m, err
+}
+
+// attach makes the message again with the content in it (RFC 5652 §5.2: where the content stands changes nothing of what is signed), with
+// these certificates, and without attributes that are not signed.
+func (m *message) attach(content []byte, certificates []*certificate) []byte {
+	var chain []byte
+	for _, c := range certificates {
+		chain = append(chain, c.Raw...)
+	}
+	signer := m.signerRaw[:len(m.signerRaw)-len(m.signer.Unsigned.FullBytes)]
+	data := value(tagSequence,
+		marshal(m.version), value(tagSet, m.digests),
+		value(tagSequence, marshal(oidData), value(tagExplicit, value(tagOctets, content))),
+		value(tagExplicit, chain), value(tagSet, value(tagSequence, signer)))
+	return value(tagSequence, marshal(oidSignedData), value(tagExplicit, data))
 }
 
 // whole reads one value that is all there is.

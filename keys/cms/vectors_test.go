@@ -1,6 +1,7 @@
 package cms_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -93,6 +94,7 @@ func TestEveryVectorIsJudgedAsItsManifestSays(t *testing.T) {
 					t.Fatalf("refused: %v", err)
 				}
 				checkSubject(t, signer.Subject, v.Subject)
+				checkMessage(t, v, signer)
 				return
 			}
 			var refused cms.Refusal
@@ -103,6 +105,24 @@ func TestEveryVectorIsJudgedAsItsManifestSays(t *testing.T) {
 				t.Errorf("refused as %s (%s), want %s for %q", refused.Reason, refused.Detail, want, v.Reason)
 			}
 		})
+	}
+}
+
+// checkMessage holds that what is handed on holds the content, and verifies with it and with no other.
+func checkMessage(t *testing.T, v vector, signer *cms.Signer) {
+	t.Helper()
+	content := file(t, v.Challenge)
+	if !bytes.Contains(signer.Message, content) {
+		t.Error("the message that is handed on is without its content")
+	}
+	again, err := v.trust(t).Verify(signer.Message, content, v.At)
+	if err != nil || again.Fingerprint != signer.Fingerprint || !bytes.Equal(again.Message, signer.Message) {
+		t.Errorf("the message that is handed on: %v", err)
+	}
+	other := bytes.Replace(signer.Message, content, bytes.Repeat([]byte{'x'}, len(content)), 1)
+	var refused cms.Refusal
+	if _, err := v.trust(t).Verify(other, bytes.Repeat([]byte{'x'}, len(content)), v.At); !errors.As(err, &refused) || refused.Reason != cms.OtherContent {
+		t.Errorf("with another content: %v", err)
 	}
 }
 

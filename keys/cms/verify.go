@@ -20,6 +20,9 @@ type Signer struct {
 	NotAfter    time.Time
 	SignedAt    time.Time // as the signer's own clock has it
 	CAdES       bool      // the certificate is among the signed attributes
+	// Message is the signature in DER with the content in it, so that anybody can verify it again: the certificates of the chain that came
+	// with it, and nothing that was not signed beside them.
+	Message []byte
 }
 
 // Verify returns who signed the content: message is a CMS SignedData in DER, BER, PEM or base64, with the
@@ -52,6 +55,7 @@ func (t *Trust) Verify(message, content []byte, at time.Time) (*Signer, error) {
 		Subject: subject, Issuer: signer.Issuer.CommonName, Serial: hex.EncodeToString(signer.SerialNumber.Bytes()),
 		Fingerprint: print, Algorithm: string(signer.key.family), Digest: d.name,
 		NotBefore: signer.NotBefore, NotAfter: signer.NotAfter, SignedAt: m.attributes.time, CAdES: m.attributes.certificate != nil,
+		Message: m.attach(content, append([]*certificate{signer}, others...)),
 	}, nil
 }
 

@@ -24,22 +24,24 @@ const (
 
 // line is one event as the person reads it.
 type line struct {
-	Seq     int64     `json:"seq"`
-	At      time.Time `json:"at"`
-	Kind    string    `json:"kind"`
-	Result  string    `json:"result"` // done or failed
-	Methods []string  `json:"methods,omitempty"`
-	Words   string    `json:"-"` // message id
-	Actor   string    `json:"actor"`
-	Service string    `json:"service,omitempty"`
-	Level   string    `json:"level,omitempty"`
-	Signed  string    `json:"signed,omitempty"` // what was signed, in its own words
-	Digest  string    `json:"digest,omitempty"` // of a signed document
-	Address string    `json:"address,omitempty"`
-	Place   string    `json:"place,omitempty"`
-	From    string    `json:"-"` // place and address
-	Device  string    `json:"device,omitempty"`
-	Risks   []string  `json:"risks,omitempty"` // what was unusual about a sign-in
+	Seq         int64     `json:"seq"`
+	At          time.Time `json:"at"`
+	Kind        string    `json:"kind"`
+	Result      string    `json:"result"` // done or failed
+	Methods     []string  `json:"methods,omitempty"`
+	Words       string    `json:"-"` // message id
+	Actor       string    `json:"actor"`
+	Service     string    `json:"service,omitempty"`
+	Level       string    `json:"level,omitempty"`
+	Signed      string    `json:"signed,omitempty"`      // what was signed, in its own words
+	Digest      string    `json:"digest,omitempty"`      // of a signed document
+	Certificate string    `json:"certificate,omitempty"` // by which it was signed
+	CMS         string    `json:"cms,omitempty"`         // digest of that signature
+	Address     string    `json:"address,omitempty"`
+	Place       string    `json:"place,omitempty"`
+	From        string    `json:"-"` // place and address
+	Device      string    `json:"device,omitempty"`
+	Risks       []string  `json:"risks,omitempty"` // what was unusual about a sign-in
 }
 
 // lines translates events. Words are chosen by the page: an event without words of its own shows its kind.
@@ -68,6 +70,7 @@ func (c *Room) lines(events []account.Event, lang string) []line {
 		}
 		if e.Kind == account.ActSigned {
 			l.Signed, l.Digest = e.Details["words"], e.Details["digest"]
+			l.Certificate, l.CMS = e.Details["certificate"], e.Details["cms"]
 		}
 		if _, err := account.ParseLevel(e.Details["to"]); err == nil {
 			l.Level = e.Details["to"]
