@@ -27,7 +27,8 @@ const (
 	Deleted         Status = "deleted"          // personal data are gone, the number is not reused
 )
 
-// Account is one person. Fields are read freely; they are written by the methods alone.
+// Account is one person. Fields are read freely; they are written by the methods alone. What most people have none of is left out of
+// the stored form (omitzero), which is read and written with every sign-in.
 type Account struct {
 	ID        ID
 	Version   int64  // optimistic lock of the store
@@ -37,56 +38,56 @@ type Account struct {
 	CreatedAt time.Time
 	UpdatedAt time.Time
 	// SignedOutAt kills, at its next use, every session and refresh token born before it.
-	SignedOutAt time.Time
+	SignedOutAt time.Time `json:",omitzero"`
 	// Spared is the session that the date does not end: the one in which the person brought it about.
-	Spared string
+	Spared string `json:",omitzero"`
 	Lang   string // "ru" or "en", the language of messages
 
 	Phone Contact
 	Email Contact
 
 	// What was confirmed. Empty until the level that confirms it.
-	Person   Person
-	Passport Passport
+	Person   Person   `json:",omitzero"`
+	Passport Passport `json:",omitzero"`
 	SNILS    SNILS
 	INN      INN
-	Address  Address
+	Address  Address `json:",omitzero"`
 	// Application is what the person typed to raise the level, kept from step to step (R019, R069).
 	Application Application
 	Evidence    []Evidence
-	Banks       []BankLink
+	Banks       []BankLink `json:",omitzero"`
 
 	Password credential.Password
 	TOTP     []credential.TOTP
-	Passkeys []credential.Passkey
-	SMS      SMSFactor
+	Passkeys []credential.Passkey `json:",omitzero"`
+	SMS      SMSFactor            `json:",omitzero"`
 	// PushDevices are browsers in which the person approves sign-ins that happen elsewhere.
 	PushDevices []PushDevice
 	// Preferred is the factor that is asked first, when the person has it.
-	Preferred Method
+	Preferred Method `json:",omitzero"`
 	// Devices are browsers in which no second factor is asked where little is at stake.
-	Devices []Device
+	Devices []Device `json:",omitzero"`
 	// PasskeyOfferedAt is when the person last said that they want none.
-	PasskeyOfferedAt time.Time
-	Backup           credential.BackupSet
+	PasskeyOfferedAt time.Time            `json:",omitzero"`
+	Backup           credential.BackupSet `json:",omitzero"`
 	// Certificates are those by whose signature the person signs in.
-	Certificates []Certificate
+	Certificates []Certificate `json:",omitzero"`
 	Agreements   []Agreement
 	// Browsers are those in which the person signed in; Arrivals are the new ones of late.
 	Browsers []Browser
 	Arrivals []Arrival
 	// Unseen says that nobody has signed in yet: the first browser in which somebody does is the person's own.
-	Unseen bool
+	Unseen bool `json:",omitzero"`
 	// LastVisit is when and from where the person signed in last.
-	LastVisit Visit
+	LastVisit Visit `json:",omitzero"`
 	// Waiting is a recovery of somebody who has no second factor left; zero when there is none.
-	Waiting Wait
+	Waiting Wait `json:",omitzero"`
 	// Locks are the ways and acts that the person has locked for themselves.
-	Locks []Lock
+	Locks []Lock `json:",omitzero"`
 	// Activation is the code of a service centre that waits for its use; nil when there is none.
-	Activation *Activation
+	Activation *Activation `json:",omitzero"`
 	// FactorDue says that a service centre let the person in without the second factor that they had: they are asked for a new one.
-	FactorDue bool
+	FactorDue bool `json:",omitzero"`
 	Grants    []Grant
 
 	events []Event
@@ -134,16 +135,16 @@ type Address struct {
 
 // Application is a draft of everything that a level asks for.
 type Application struct {
-	Person    Person
-	NoMiddle  bool // "I have no patronymic", so that an empty one is an answer
-	Passport  Passport
+	Person    Person   `json:",omitzero"`
+	NoMiddle  bool     `json:",omitzero"` // "I have no patronymic", so that an empty one is an answer
+	Passport  Passport `json:",omitzero"`
 	SNILS     SNILS
 	INN       INN
-	NoINN     bool // skipped
-	Address   Address
-	Checks    []Check   // the last answers of the registries
-	CheckedAt time.Time // when they were asked
-	Waiting   bool      // a registry was silent; the check is owed and runs again
+	NoINN     bool      `json:",omitzero"` // skipped
+	Address   Address   `json:",omitzero"`
+	Checks    []Check   `json:",omitzero"` // the last answers of the registries
+	CheckedAt time.Time `json:",omitzero"` // when they were asked
+	Waiting   bool      `json:",omitzero"` // a registry was silent; the check is owed and runs again
 }
 
 // BankLink ties a bank's subject to the account, by issuer and subject alone.
@@ -164,12 +165,12 @@ type Agreement struct {
 // Grant is the person's consent that a service learns some attributes.
 type Grant struct {
 	ClientID  string
-	Customer  string // for whom the service acts; empty where it acts for itself
+	Customer  string `json:",omitzero"` // for whom the service acts; empty where it acts for itself
 	Scopes    []string
-	Claims    []string  // claim names released beyond scopes
-	Withheld  []string  // claims that the person keeps back, though scopes or names ask for them
-	Shown     string    // what they saw of the service when they consented, in the provider's own shorthand
-	Since     time.Time // tokens issued before it are dead: the consent was withdrawn and given anew
+	Claims    []string  `json:",omitzero"` // claim names released beyond scopes
+	Withheld  []string  `json:",omitzero"` // claims that the person keeps back, though scopes or names ask for them
+	Shown     string    `json:",omitzero"` // what they saw of the service when they consented, in the provider's own shorthand
+	Since     time.Time `json:",omitzero"` // tokens issued before it are dead: the consent was withdrawn and given anew
 	GrantedAt time.Time // last widened
-	UsedAt    time.Time
+	UsedAt    time.Time `json:",omitzero"`
 }

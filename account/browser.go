@@ -28,7 +28,7 @@ type Browser struct {
 	Hash    string // of the cookie and the account: the same browser has another in another account
 	FirstAt time.Time
 	LastAt  time.Time
-	Own     bool // the account was made or given back in it
+	Own     bool `json:",omitzero"` // the account was made or given back in it
 }
 
 // Arrival is a sign-in in a browser in which the person was not seen before.
@@ -36,7 +36,7 @@ type Arrival struct {
 	At      time.Time
 	Origin  Origin
 	Browser string // Hash of the Browser; empty when it keeps no cookie
-	Told    string // keys.Hash of the token by which the person disowns it; empty while the message is due
+	Told    string `json:",omitzero"` // keys.Hash of the token by which the person disowns it; empty while the message is due
 }
 
 // Device says what a browser and its device are, in the words of their makers: "Chrome, Android". Empty when it does not say.
@@ -104,6 +104,7 @@ func (a *Account) arrive(cookie string, now time.Time, o Origin) {
 	if len(a.Arrivals) >= maxBrowsers {
 		a.Arrivals = a.Arrivals[1:]
 	}
+	o.RequestID = "" // stands in the journal
 	a.Arrivals = append(a.Arrivals, Arrival{At: now, Origin: o, Browser: hash})
 }
 

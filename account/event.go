@@ -24,7 +24,7 @@ type EventKind string
 type Origin struct {
 	Address   netip.Addr
 	UserAgent string
-	RequestID string
+	RequestID string `json:",omitzero"`
 }
 
 // Task is something that a change owes: a notice to send, a registry to ask again, services to tell

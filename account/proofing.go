@@ -22,10 +22,10 @@ type Evidence struct {
 	Method   ProofingMethod
 	At       time.Time
 	Verifier string            // who verified: a registry set, a bank's id, a centre
-	Issuer   string            // the bank's issuer, the certificate's CA
+	Issuer   string            `json:",omitzero"` // the bank's issuer, the certificate's CA
 	Record   string            // the verifier's own id of the transaction or record
 	Document string            // kind of document relied upon: "passport", "certificate"
-	Details  map[string]string // check details: per-registry grade, bank's acr and auth_time
+	Details  map[string]string `json:",omitzero"` // check details: per-registry grade, bank's acr and auth_time
 	Matched  []string          // names of the fields that matched
 	Claims   Claimed           // what the verifier asserted; compared, not kept after Confirm
 	Level    Level             // the most that this evidence may give

@@ -12,27 +12,27 @@ import (
 // open. Only a store that seals what it keeps may hold it.
 type state struct {
 	plainAccount
-	SNILS       string
-	INN         string
-	Application applicationState
-	Evidence    []evidenceState
-	TOTP        []totpState
-	PushDevices []pushState
+	SNILS       string           `json:",omitzero"`
+	INN         string           `json:",omitzero"`
+	Application applicationState `json:",omitzero"`
+	Evidence    []evidenceState  `json:",omitzero"`
+	TOTP        []totpState      `json:",omitzero"`
+	PushDevices []pushState      `json:",omitzero"`
 }
 
 type plainAccount Account
 
 type applicationState struct {
 	plainApplication
-	SNILS string
-	INN   string
+	SNILS string `json:",omitzero"`
+	INN   string `json:",omitzero"`
 }
 
 type plainApplication Application
 
 type evidenceState struct {
 	plainEvidence
-	Claims claimedState
+	Claims claimedState `json:",omitzero"`
 }
 
 type plainEvidence Evidence

@@ -19,6 +19,8 @@ type dialect struct {
 	skipLocked string
 	// swaps says that one statement may change several tables (swap.go).
 	swaps bool
+	// layout says where rows lie (layout.go); none: there is nothing to say.
+	layout []string
 	// crossed reports an error after which the transaction may be run again.
 	crossed func(error) bool
 }

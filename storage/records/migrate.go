@@ -25,7 +25,7 @@ func migrate(ctx context.Context, db *engine, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithGoMigrations(layoutMigration(db.dialect))}
 	if db.dialect.goose == goose.DialectPostgres {
 		options = append(options, goose.WithSessionLocker(migrationLock{}))
 	}

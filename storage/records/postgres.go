@@ -18,7 +18,12 @@ var postgresDialect = dialect{
 	forUpdate:  " FOR UPDATE",
 	skipLocked: " FOR UPDATE SKIP LOCKED",
 	swaps:      true,
-	crossed:    postgresCrossed,
+	layout: []string{
+		`ALTER TABLE accounts SET (toast_tuple_target = 8160)`, // the most that a page takes
+		`ALTER TABLE families SET (fillfactor = 80)`,
+		`ALTER TABLE sessions SET (fillfactor = 80)`,
+	},
+	crossed: postgresCrossed,
 }
 
 const (
