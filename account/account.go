@@ -82,6 +82,9 @@ type Account struct {
 	LastVisit Visit `json:",omitzero"`
 	// Waiting is a recovery of somebody who has no second factor left; zero when there is none.
 	Waiting Wait `json:",omitzero"`
+	// Trusted are whom the person trusts to help them back in; Trusting are those who trust the person, and those who ask whether they may.
+	Trusted  []Tie `json:",omitzero"`
+	Trusting []Tie `json:",omitzero"`
 	// Locks are the ways and acts that the person has locked for themselves.
 	Locks []Lock `json:",omitzero"`
 	// Activation is the code of a service centre that waits for its use; nil when there is none.

@@ -244,7 +244,7 @@ func (s *Service) Activate(ctx context.Context, with Activating) error {
 		}
 		a.FactorDue = a.FactorDue || a.HasSecondFactor()
 		a.Activation = nil
-		a.dropSince(time.Time{}) // who held any of it is not known any more
+		a.dropSince(time.Time{}, now) // who held any of it is not known any more
 		a.Browsers, a.Arrivals = nil, nil
 		if hash := browserHash(a.ID, with.Browser); hash != "" {
 			a.Browsers = []Browser{{Hash: hash, FirstAt: now, LastAt: now, Own: true}}

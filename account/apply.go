@@ -230,30 +230,33 @@ const (
 	checkBatch = 16
 )
 
-// Pay leases what accounts owe to themselves, registry checks and messages of new browsers, and pays it, until ctx ends.
+// Pay pays what accounts owe to themselves and to each other, registry checks, messages of new browsers and what the ends of a Tie tell, until ctx ends.
 func (s *Service) Pay(ctx context.Context) error {
 	tick := time.NewTicker(checkEvery)
 	defer tick.Stop()
 	for {
-		tasks, err := s.cfg.Outbox.Lease(ctx, []TaskKind{OwedCheck, OwedAlert}, s.now(), checkLease, checkBatch)
-		if err != nil && ctx.Err() == nil {
-			s.cfg.Log.ErrorContext(ctx, "leasing what accounts owe", "error", err)
-		}
-		for _, task := range tasks {
-			pay := s.payCheck
-			if task.Kind == OwedAlert {
-				pay = s.payAlert
-			}
-			if err := pay(ctx, task); err != nil && ctx.Err() == nil {
-				s.cfg.Log.ErrorContext(ctx, "paying what an account owes", "kind", string(task.Kind), "error", err)
-			}
-		}
+		s.PayDue(ctx)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+}
+
+// PayDue pays some of what Pay pays, once, and reports how much was due. What fails is tried again when its lease is over.
+func (s *Service) PayDue(ctx context.Context) (due int) {
+	tasks, err := s.cfg.Outbox.Lease(ctx, []TaskKind{OwedCheck, OwedAlert, OwedTie}, s.now(), checkLease, checkBatch)
+	if err != nil && ctx.Err() == nil {
+		s.cfg.Log.ErrorContext(ctx, "leasing what accounts owe", "error", err)
+	}
+	for _, task := range tasks {
+		pay := map[TaskKind]func(context.Context, Task) error{OwedCheck: s.payCheck, OwedAlert: s.payAlert, OwedTie: s.payTie}[task.Kind]
+		if err := pay(ctx, task); err != nil && ctx.Err() == nil {
+			s.cfg.Log.ErrorContext(ctx, "paying what an account owes", "kind", string(task.Kind), "error", err)
+		}
+	}
+	return len(tasks)
 }
 
 func (s *Service) payCheck(ctx context.Context, task Task) error {

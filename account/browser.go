@@ -202,7 +202,7 @@ func (s *Service) Disown(ctx context.Context, token string, o Origin) error {
 		}
 		a.Arrivals = slices.DeleteFunc(slices.Clone(a.Arrivals), func(x Arrival) bool { return x.Told == gone[0].Told })
 		a.Password, a.Activation = credential.Password{}, nil
-		a.dropSince(since)
+		a.dropSince(since, now)
 		a.note(SignInDisowned, now, o, "count", fmt.Sprint(len(gone)))
 		a.signOut(now, "")
 		a.tell("disowned", now, nil)
@@ -210,8 +210,8 @@ func (s *Service) Disown(ctx context.Context, token string, o Origin) error {
 	})
 }
 
-// dropSince removes every way in that was added since a time.
-func (a *Account) dropSince(since time.Time) {
+// dropSince removes every way in that was added since a time, and the ties of trust.
+func (a *Account) dropSince(since, now time.Time) {
 	after := func(added time.Time) bool { return !added.Before(since) }
 	a.TOTP = slices.DeleteFunc(slices.Clone(a.TOTP), func(t credential.TOTP) bool { return after(t.AddedAt) })
 	a.Passkeys = slices.DeleteFunc(slices.Clone(a.Passkeys), func(k credential.Passkey) bool { return after(k.AddedAt) })
@@ -224,5 +224,7 @@ func (a *Account) dropSince(since time.Time) {
 	if after(a.Backup.MadeAt) {
 		a.Backup = credential.BackupSet{}
 	}
+	a.endTies(&a.Trusted, now, Origin{}, "removed", func(t Tie) bool { return after(t.At) })
+	a.endTies(&a.Trusting, now, Origin{}, "removed", func(t Tie) bool { return !t.AcceptedAt.IsZero() && after(t.AcceptedAt) })
 	a.dropSpares()
 }

@@ -30,6 +30,7 @@ func (a *Account) Clone() *Account {
 	c.Devices, c.Backup.Hashes = slices.Clone(a.Devices), slices.Clone(a.Backup.Hashes)
 	c.Certificates, c.Agreements = slices.Clone(a.Certificates), slices.Clone(a.Agreements)
 	c.Browsers, c.Arrivals = slices.Clone(a.Browsers), slices.Clone(a.Arrivals)
+	c.Trusted, c.Trusting = slices.Clone(a.Trusted), slices.Clone(a.Trusting)
 	c.Locks = slices.Clone(a.Locks)
 	for i := range c.Locks {
 		c.Locks[i].Known = slices.Clone(c.Locks[i].Known)

@@ -47,6 +47,7 @@ const (
 	OwedPush   TaskKind = "push"   // Payload is a Notice to a device; notify pays, apart from the others: push services are strangers
 	OwedCheck  TaskKind = "check"  // ask the silent registries again; account pays
 	OwedAlert  TaskKind = "alert"  // tell the person of new browsers; account pays
+	OwedTie    TaskKind = "tie"    // Payload is what one end of a Tie tells the other; account pays
 	OwedLogout TaskKind = "logout" // Payload is an Ended: services hear that sessions are over; op pays
 	OwedSignal TaskKind = "signal" // Payload is a Signal: services hear of a change; op pays
 )

@@ -85,6 +85,18 @@ const (
 	CaseClosed          EventKind = "case-closed"
 )
 
+// The kinds of events of trust, each at both ends but for who did not want it.
+const (
+	TrustNamed     EventKind = "trust-named"
+	TrustOffered   EventKind = "trust-offered"
+	TrustAccepted  EventKind = "trust-accepted"
+	TrustDeclined  EventKind = "trust-declined"
+	TrustEnded     EventKind = "trust-ended"
+	TrustAsked     EventKind = "trust-asked"
+	TrustConfirmed EventKind = "trust-confirmed"
+	TrustDenied    EventKind = "trust-denied"
+)
+
 // note records an event of this change. Actor is "person" unless details name another by the key "actor".
 func (a *Account) note(kind EventKind, now time.Time, o Origin, details ...string) {
 	e := Event{At: now, Kind: kind, Actor: "person", Origin: o}

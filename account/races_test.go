@@ -132,6 +132,21 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 				return s.ResetAfterWaiting(t.Context(), a.ID, "sms", "Bereza-173-sokol-parus", home)
 			}
 		},
+		"a trusted person's answer": func(t *testing.T, h *house, a *account.Account) use {
+			boris, tie := h.trusted(a)
+			plea := h.asks(a, boris)
+			return func(s *account.Service) error { return s.AnswerPlea(t.Context(), boris.ID, tie, plea, true, home) }
+		},
+		"end of a wait that a trusted person made shorter": func(t *testing.T, h *house, a *account.Account) use {
+			boris, tie := h.trusted(a)
+			if err := h.AnswerPlea(t.Context(), boris.ID, tie, h.asks(a, boris), true, home); err != nil {
+				t.Fatal(err)
+			}
+			h.clock.Advance(account.VouchedWait)
+			return func(s *account.Service) error {
+				return s.ResetAfterWaiting(t.Context(), a.ID, "sms", "Bereza-173-sokol-parus", home)
+			}
+		},
 		"link that cancels a code of a centre": func(t *testing.T, h *house, a *account.Account) use {
 			_, token := h.made(a.ID, 0)
 			return func(s *account.Service) error { return s.CancelActivation(t.Context(), token, home) }

@@ -130,6 +130,9 @@ func (s *Service) changeBy(write func(change func(*Account) error) error, change
 	err := write(func(a *Account) error {
 		err := change(a)
 		a.FactorDue = a.FactorDue && !a.HasSecondFactor() // whatever gave them one
+		if err == nil {
+			a.keepTies(s.now())
+		}
 		owes = len(a.owed) > 0
 		return err
 	})

@@ -35,7 +35,8 @@ var topics = map[Topic][]EventKind{
 		PasskeyRefused, BankRefused, SignatureRefused, BackupUsed, RecoveryStarted, RecoveryWaits, RecoveryRests, RecoveryCancelled, SignUpRepeated},
 	TopicSecurity: {PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, PasskeyAdded, PasskeyRemoved,
 		BackupPrinted, BackupTried, BankLinked, BankUnlinked, CertificateLinked, CertificateRemoved, DeviceRemembered, DeviceForgotten, PushSubscribed, PushUnsubscribed, WayLocked, WayOpening, WayOpened,
-		ActivationMade, ActivationConfirmed, ActivationCancelled, CaseClosed, AccountLocked, AccountUnlocked},
+		ActivationMade, ActivationConfirmed, ActivationCancelled, CaseClosed, TrustNamed, TrustOffered, TrustAccepted, TrustDeclined, TrustEnded,
+		TrustAsked, TrustConfirmed, TrustDenied, AccountLocked, AccountUnlocked},
 	TopicData:     {SignedUp, Imported, AgreementAccepted, ApplicationSaved, ChecksAnswered, LevelRaised, LevelLowered, ConfirmFailed, IdentityConflict, DataRead},
 	TopicServices: {ConsentGiven, ConsentWithdrawn, RequestReceived, RequestApproved, RequestRefused, ActSigned, DataReleased, TokensEnded},
 }

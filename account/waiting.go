@@ -39,6 +39,27 @@ type Wait struct {
 	StartedAt time.Time
 	OpensAt   time.Time
 	Cancel    string // keys.Hash of the token that ends it
+	// More are those of the later messages of the same wait: each has a link that ends it.
+	More [2]string
+	// Plea names what trusted people were asked last and have not answered, at AskedAt.
+	Plea    string
+	AskedAt time.Time
+	Vouched string // ID of the Tie by which somebody has said yes
+}
+
+// cancelledBy adds a token by which the wait is ended: the first and the last two are good.
+func (w *Wait) cancelledBy(secret string) {
+	if w.Cancel == "" {
+		w.Cancel = keys.Hash(secret)
+		return
+	}
+	w.More = [2]string{w.More[1], keys.Hash(secret)}
+}
+
+// stops reports whether a token ends the wait.
+func (w Wait) stops(secret string) bool {
+	hash := keys.NewSecret(keys.Hash(secret))
+	return w.Cancel != "" && (hash.Equal(w.Cancel) || hash.Equal(w.More[0]) || hash.Equal(w.More[1]))
 }
 
 // over reports whether the wait has been and may still be finished.
@@ -105,19 +126,35 @@ func (s *Service) beginWait(ctx context.Context, id ID, begun Wait, o Origin) (W
 		if begun.Whole {
 			wait, kind = SettleAfter, RecoveryRests
 		}
-		begun.StartedAt, begun.OpensAt, begun.Cancel = now, now.Add(wait), keys.Hash(secret)
-		a.Waiting = begun
+		begun.StartedAt, begun.OpensAt = now, now.Add(wait)
+		begun.cancelledBy(secret)
+		a.waitFor(begun, now)
 		a.note(kind, now, o, "channel", begun.Channel)
-		a.tell(string(kind), now, map[string]string{
-			"Opens": begun.OpensAt.In(noticeZone).Format("02.01.2006 15:04"),
-			"Link":  s.cfg.Issuer + "/recovery/cancel?token=" + string(a.ID) + "." + secret,
-		})
+		a.tell(string(kind), now, s.stopArgs(a, begun, secret))
 		return nil
 	})
 	if err != nil {
 		return Wait{}, fmt.Errorf("beginning to wait: %w", err)
 	}
 	return begun, nil
+}
+
+// stopArgs is what a message about a wait says: when it is over, and the link that ends it.
+func (s *Service) stopArgs(a *Account, w Wait, secret string) map[string]string {
+	return map[string]string{
+		"Opens": w.OpensAt.In(noticeZone).Format("02.01.2006 15:04"),
+		"Link":  s.cfg.Issuer + "/recovery/cancel?token=" + string(a.ID) + "." + secret,
+	}
+}
+
+// waitFor puts a wait in the place of the one before. What trusted people were asked for that one is asked no more.
+func (a *Account) waitFor(w Wait, now time.Time) {
+	if before := a.Waiting.Plea; before != "" && before != w.Plea {
+		for _, t := range a.Trusted {
+			a.send(t, tieOver, now, Plea{ID: before})
+		}
+	}
+	a.Waiting = w
 }
 
 // WaitingOf returns the wait that a token would end; ErrNotFound for one that is used, over or made up.
@@ -127,7 +164,7 @@ func (s *Service) WaitingOf(ctx context.Context, token string) (Wait, error) {
 	if err != nil {
 		return Wait{}, fmt.Errorf("reading whom a token is of: %w", err)
 	}
-	if !a.Waiting.under(s.now()) || a.Waiting.Cancel != keys.Hash(secret) {
+	if !a.Waiting.under(s.now()) || !a.Waiting.stops(secret) {
 		return Wait{}, ErrNotFound
 	}
 	return a.Waiting, nil
@@ -138,7 +175,7 @@ func (s *Service) CancelWaiting(ctx context.Context, token string, o Origin) err
 	id, secret, _ := strings.Cut(token, ".")
 	now := s.now()
 	return s.change(ctx, ID(id), func(a *Account) error {
-		if !a.Waiting.under(now) || a.Waiting.Cancel != keys.Hash(secret) {
+		if !a.Waiting.under(now) || !a.Waiting.stops(secret) {
 			return ErrNotFound
 		}
 		a.stopWaiting(now, o, "link")
@@ -155,7 +192,7 @@ func (a *Account) stopWaiting(now time.Time, o Origin, why string) {
 		a.note(RecoveryCancelled, now, o, "reason", why)
 		a.tell("recovery-cancelled", now, nil)
 	}
-	a.Waiting = Wait{}
+	a.waitFor(Wait{}, now)
 }
 
 // ResetAfterWaiting sets a new password at the end of a wait. Everything that opened the account before is gone: whoever has it
@@ -180,14 +217,19 @@ func (s *Service) ResetAfterWaiting(ctx context.Context, id ID, channel, new str
 		if err := a.GateRecovery(channel, now); err != nil {
 			return err
 		}
-		a.Waiting, a.Activation = Wait{}, nil
-		a.dropSince(time.Time{})
+		after := MethodWait
+		if a.Waiting.Vouched != "" {
+			after = MethodTrusted
+		}
+		a.waitFor(Wait{}, now)
+		a.Activation = nil
+		a.dropSince(time.Time{}, now)
 		a.Password = credential.Password{Hash: hash, SetAt: now}
-		a.note(PasswordReset, now, o, "after", string(MethodWait))
+		a.note(PasswordReset, now, o, "after", string(after))
 		a.signOut(now, "")
 		a.tell("password-reset", now, nil)
 		if a.Level > Standard {
-			a.lower(Standard, MethodWait, now, o)
+			a.lower(Standard, after, now, o)
 		}
 		return nil
 	})

@@ -41,9 +41,12 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 			ways = append(ways, Way{first, channel, second})
 		}
 	}
-	wait := func(channel string) { // who has nothing else left waits instead
+	wait := func(channel string) { // who has nothing else left waits instead, or asks whom they trust
 		if a.HasSecondFactor() {
 			ways = append(ways, Way{MethodRecovery, channel, MethodWait})
+		}
+		if a.MayAsk(now) {
+			ways = append(ways, Way{MethodRecovery, channel, MethodTrusted})
 		}
 	}
 	if a.Password.Hash != "" && h.has(MethodPassword) {

@@ -224,6 +224,20 @@ func actsOfRecovery() map[string]act {
 			b.fill("continue")
 			b.open(x.linkIn("recovery-rests")).fill("continue").on("recovery-cancelled")
 		},
+		"POST /recovery/trusted": func(x *accomplice, path string) { // the friend is deceived too, and says yes
+			b := x.fresh().open("/recovery").fill("continue", "identifier", x.mail).on("recovery-code").fill("continue", "code", x.dictated())
+			x.post(b, path).on("recovery-trusted")
+			newPassword(x, b)
+			x.deliver()
+			tie := x.find(friendsPhone).Trusting[0]
+			if err := x.accounts.AnswerPlea(x.t.Context(), x.find(friendsPhone).ID, tie.ID, tie.Plea.ID, true, account.Origin{}); err != nil {
+				x.t.Fatal(err)
+			}
+			newPassword(x, b)
+			x.clock.Advance(account.VouchedWait - 3*time.Hour)
+			b = x.fresh().open("/recovery").fill("continue", "identifier", x.mail).on("recovery-code").fill("continue", "code", x.dictated())
+			newPassword(x, b)
+		},
 		"POST /recovery/case": post(annasCase()...),
 		"POST /not-me":        disown,
 	}
@@ -335,8 +349,52 @@ func actsInTheCabinet() map[string]act {
 			b := x.in("/login").open(path)
 			x.atBank(b, "boris")
 		},
+		"POST /me/trusted/new": func(x *accomplice, path string) {
+			x.post(x.in("/login"), path, "trusted_label", "Сотрудник", "identifier", "+79140000099")
+		},
+		"POST /me/trusted/end": func(x *accomplice, path string) {
+			x.post(x.in("/login"), path, "tie", x.person().Trusted[0].ID, "side", "named")
+		},
+		"POST /me/trusted/offer": func(x *accomplice, path string) { // the accomplice would have the citizen vouch for them
+			x.pleads(false)
+			b := x.in("/login")
+			x.post(b, path, "tie", x.person().Trusting[0].ID, "answer", "accept")
+			x.post(b, path, "tie", x.person().Trusting[0].ID, "answer", "decline") // which harms nobody
+		},
+		"POST /me/trusted/plea": func(x *accomplice, path string) { // somebody whom the citizen would know by their voice
+			lost := x.pleads(true)
+			tie := x.person().Trusting[0]
+			x.post(x.in("/login"), path, "tie", tie.ID, "plea", tie.Plea.ID, "answer", "confirm")
+			if x.find(lost).Waiting.Vouched != "" {
+				x.t.Error("a yes was given by what can be read out")
+			}
+			x.change(func(a *account.Account) { a.Trusting = nil })
+		},
 		"POST /me/sessions":        post("session", "others"),
 		"POST /me/sessions/forget": post("device", "x"),
 		"POST /me/services":        post("client", "shop"),
 	}
+}
+
+// pleads has somebody offer the citizen to be trusted; accepted, that person asks for their help, too. Nothing is lost by the citizen's being trusted.
+func (x *accomplice) pleads(accepted bool) (phone string) {
+	ctx := x.t.Context()
+	phone = map[bool]string{false: "+79140000078", true: "+79140000079"}[accepted]
+	lost := x.house.person(phone, withTOTP)
+	if !accepted {
+		if err := x.accounts.NameTrusted(ctx, lost.ID, "Анна", account.Identifier{Kind: account.ByPhone, Value: x.phone}, account.Origin{}); err != nil {
+			x.t.Fatal(err)
+		}
+		x.deliver()
+		return phone
+	}
+	level := x.person().Level
+	x.change(func(a *account.Account) { a.Level = account.Verified })
+	x.trusts(lost, x.person())
+	if _, err := x.accounts.AskTrusted(ctx, lost.ID, "sms", account.Origin{}); err != nil {
+		x.t.Fatal(err)
+	}
+	x.deliver()
+	x.change(func(a *account.Account) { a.Level = level })
+	return phone
 }

@@ -133,6 +133,7 @@ type belongings struct {
 	Apps, Keys, Devices, Papers []string
 	SMS, Backup                 time.Time
 	Banks                       []string
+	Ties                        []string // whom they trust, and who trusts them
 }
 
 func belongingsOf(a *account.Account) belongings {
@@ -151,6 +152,11 @@ func belongingsOf(a *account.Account) belongings {
 	}
 	for _, bank := range a.Banks {
 		b.Banks = append(b.Banks, bank.Issuer+" "+bank.Subject)
+	}
+	for _, tie := range slices.Concat(a.Trusted, a.Trusting) {
+		if !tie.AcceptedAt.IsZero() || tie.Label != "" {
+			b.Ties = append(b.Ties, tie.ID)
+		}
 	}
 	return b
 }

@@ -16,6 +16,7 @@ type recovery struct {
 	Typed   string
 	Account account.ID // whom the code would prove; empty when the identifier is nobody's
 	Proved  bool
+	Asked   bool // trusted people were asked
 	Reset   bool
 }
 

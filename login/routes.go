@@ -93,6 +93,8 @@ func (d *Door) recoveryRoutes() []route {
 		{"GET /recovery/ways", d.showWays},
 		{"GET /recovery/lost", d.showLost},
 		{"POST /recovery/lost", d.takeLost},
+		{"GET /recovery/trusted", d.showTrusted},
+		{"POST /recovery/trusted", d.takeTrusted},
 		{"GET /recovery/day", d.showDay},
 		{"POST /recovery/day", d.takeDay},
 		{"GET /recovery/cancel", d.showCancelWaiting},

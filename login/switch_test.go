@@ -24,9 +24,13 @@ type owner struct {
 	phone       string
 	mail        string
 	key         *storagetest.Authenticator
+	friend      account.ID // whom they trust
 	certificate func(*browser) *browser
 	begin       func() *browser // a browser that follows to the banks
 }
+
+// friendsPhone is of somebody whom the owner trusts.
+const friendsPhone = "+79140000002"
 
 // spares are backup codes enough for all tries of one round.
 func spares() []string {
@@ -60,6 +64,8 @@ func newOwner(t *testing.T) *owner {
 		withTOTP(a)
 		a.SMS.AddedAt = h.clock.Now()
 	})
+	o.friend = h.person(friendsPhone, friend).ID
+	h.trusts(o.person(), h.find(friendsPhone))
 	o.certificate = func(b *browser) *browser {
 		c.publish()
 		return b.sign(anna, h.clock.Now())
@@ -69,7 +75,12 @@ func newOwner(t *testing.T) *owner {
 
 func (o *owner) change(change func(*account.Account)) {
 	o.t.Helper()
-	err := o.records.Update(o.t.Context(), o.id, func(a *account.Account) error {
+	o.changeOf(o.id, change)
+}
+
+func (o *owner) changeOf(id account.ID, change func(*account.Account)) {
+	o.t.Helper()
+	err := o.records.Update(o.t.Context(), id, func(a *account.Account) error {
 		change(a)
 		return nil
 	})
@@ -116,9 +127,12 @@ func (o *owner) try(way account.Way) bool {
 		if b.cookie("vhod-session") != "" || b.name() == "recovery-password" {
 			return false // nothing was asked after the first: that is another way
 		}
-		if way.Second == account.MethodWait {
+		switch way.Second {
+		case account.MethodWait:
 			o.wait(b, o.contact(way))
-		} else {
+		case account.MethodTrusted:
+			o.ask(b, o.contact(way))
+		default:
 			o.second(b, way.Second)
 		}
 	}
@@ -180,6 +194,22 @@ func (o *owner) wait(b *browser, to string) {
 	o.prove(b, to)
 }
 
+// ask has the friend say in their own account that it is them, and comes back a day later.
+func (o *owner) ask(b *browser, to string) {
+	if b.open("/recovery/trusted?attempt=" + b.attempt()); b.name() != "recovery-trusted" {
+		return
+	}
+	o.change(func(a *account.Account) { a.Level = account.Standard }) // to wait takes three days then, to be vouched for one
+	b.fill("continue").on("recovery-trusted")
+	o.deliver()
+	tie := o.find(friendsPhone).Trusting[0]
+	if err := o.accounts.AnswerPlea(o.t.Context(), o.friend, tie.ID, tie.Plea.ID, true, account.Origin{}); err != nil {
+		o.t.Fatal(err)
+	}
+	o.clock.Advance(25 * time.Hour)
+	o.prove(b, to)
+}
+
 // prove begins a recovery and proves a contact. It reports false when no code came.
 func (o *owner) prove(b *browser, to string) bool {
 	o.notices()
@@ -212,7 +242,7 @@ func (o *owner) lastCode(to string) (code string, ok bool) {
 // everyWay lists all that could be tried, whether it should lead in or not.
 func everyWay() []account.Way {
 	ways := []account.Way{{First: account.MethodPasskey}, {First: account.MethodSignature}, {First: account.MethodActivation}}
-	for _, second := range []account.Method{"", account.MethodWait, account.MethodPasskey, account.MethodTOTP, account.MethodSMS, account.MethodBackup} {
+	for _, second := range []account.Method{"", account.MethodWait, account.MethodTrusted, account.MethodPasskey, account.MethodTOTP, account.MethodSMS, account.MethodBackup} {
 		ways = append(ways,
 			account.Way{First: account.MethodPassword, Second: second},
 			account.Way{First: account.MethodBank, Channel: "green", Second: second},
@@ -333,16 +363,19 @@ func (o *owner) compare(locked []account.Switch, less func(*account.Account)) {
 		}
 		less(a)
 	})
+	friends := o.find(friendsPhone).Trusting
 	var open []account.Way
 	for _, way := range everyWay() {
 		o.clock.Advance(2 * time.Hour) // no more codes in a day than may be sent
 		if o.try(way) {
 			open = append(open, way)
 		}
-		if way.Second == account.MethodWait || way.First == account.MethodActivation { // it took everything away
+		if way.Second == account.MethodWait || way.Second == account.MethodTrusted || way.First == account.MethodActivation { // it took everything away
+			o.deliver()
+			o.changeOf(o.friend, func(a *account.Account) { a.Trusting = friends })
 			o.change(func(a *account.Account) {
 				a.TOTP, a.Passkeys, a.Certificates, a.SMS, a.Banks = whole.TOTP, whole.Passkeys, whole.Certificates, whole.SMS, whole.Banks
-				a.Browsers = whole.Browsers
+				a.Browsers, a.Trusted, a.Level = whole.Browsers, whole.Trusted, whole.Level
 				a.Backup, a.Waiting = o.accounts.BackupSetOf(spares()), account.Wait{}
 				less(a)
 			})

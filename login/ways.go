@@ -17,6 +17,9 @@ type waysData struct {
 	Locked  []account.Method // what they have, and have locked
 	WaitURL string
 	Waits   bool // they wait already
+
+	TrustedURL string // by those whom the owner trusts; empty when there is nobody
+	Asked      bool   // they were asked already
 }
 
 // showWays is the ladder of a recovery. Every rung asks for more than the contact that was proven: a second factor is never skipped (F09).
@@ -28,6 +31,9 @@ func (d *Door) showWays(w http.ResponseWriter, r *http.Request) error {
 	a, person, now := v.attempt, v.person, d.cfg.Now()
 	data := waysData{Attempt: a.ID, WaitURL: at("/recovery/lost", a)}
 	_, data.Waits = person.Waits(a.Recovery.Channel, now)
+	if state := v.trustedState(now).State; person.MayAsk(now) || state == "asked" || state == "vouched" {
+		data.TrustedURL, data.Asked = at("/recovery/trusted", a), state != ""
+	}
 	for _, way := range v.otherWays("") {
 		if way.Method != wayLost {
 			data.Ways = append(data.Ways, way)

@@ -75,6 +75,15 @@ func (c *Room) Routes() []Route {
 		{"POST /me/security/passkey/remove", c.guest(c.removePasskey)},
 		{"POST /me/security/esign/remove", c.guest(c.removeCertificate)},
 		{"POST /me/security/bank/remove", c.guest(c.removeBank)},
+		{"GET /me/trusted", c.guest(c.showTrusted)},
+		{"GET /me/trusted/new", c.guest(c.showNewTrusted)},
+		{"POST /me/trusted/new", c.guest(c.takeNewTrusted)},
+		{"GET /me/trusted/offer", c.guest(c.backToTrusted)},
+		{"POST /me/trusted/offer", c.guest(c.answerOffer)},
+		{"GET /me/trusted/end", c.guest(c.backToTrusted)},
+		{"POST /me/trusted/end", c.guest(c.endTrust)},
+		{"GET /me/trusted/plea", c.guest(c.showPlea)},
+		{"POST /me/trusted/plea", c.guest(c.answerPlea)},
 		{"GET /me/sessions", c.guest(c.sessions)},
 		{"POST /me/sessions", c.guest(c.endSessions)},
 		{"POST /me/sessions/forget", c.guest(c.forgetDevice)},
@@ -136,7 +145,9 @@ func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
 type overviewData struct {
 	Level    string
 	CanRaise bool
-	Protect  bool // no second factor yet
+	Protect  bool          // no second factor yet
+	Pleas    []account.Tie // somebody who trusts the person wants back in
+	Offers   int           // somebody wants to trust them
 	Last     []line
 	Services int
 }
@@ -155,6 +166,7 @@ func (c *Room) overview(w http.ResponseWriter, r *http.Request, v visit) error {
 		Protect:  !v.person.HasSecondFactor(),
 		Last:     c.lines(events, c.lang(r)),
 		Services: len(v.person.Grants),
+		Pleas:    pleas(v.person, c.cfg.Now()), Offers: len(offers(v.person, c.cfg.Now())),
 	}
 	return c.render(w, r, c.page(v, "me", data))
 }

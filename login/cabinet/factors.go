@@ -18,8 +18,13 @@ type removal struct {
 
 // sensitive lets in who has just shown all that they have (F10), in a browser that is no stranger's; others show it first.
 func (c *Room) sensitive(w http.ResponseWriter, r *http.Request, v visit) (ok bool, err error) {
+	return c.sensitiveAt(w, r, v, "/me/security")
+}
+
+// sensitiveAt is sensitive with where to go on.
+func (c *Room) sensitiveAt(w http.ResponseWriter, r *http.Request, v visit, path string) (ok bool, err error) {
 	if !c.cfg.Fresh(v.session, v.person) {
-		return false, reauth(w, r, "/me/security")
+		return false, reauth(w, r, path)
 	}
 	if err := v.person.MayChange(v.session, c.cfg.Now()); err != nil {
 		return false, err
