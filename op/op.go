@@ -322,6 +322,9 @@ type FamilyStore interface {
 	// Rotate replaces the live refresh token by one conditional statement: only if the family lives,
 	// has not expired and its RefreshHash is still was. It returns the family as stored, or account.ErrConflict.
 	Rotate(ctx context.Context, id, was string, next Rotation) (*Family, error)
+	// Renew is Rotate of a grant that no key binds, is this client's, and whose account is active and was not signed out since,
+	// with that account, by one statement; otherwise account.ErrConflict, and who wants to know why reads.
+	Renew(ctx context.Context, of Renewal) (*Family, *account.Account, error)
 	// EndFamily ends a family once and says whether this call did it.
 	EndFamily(ctx context.Context, id string, at time.Time) (bool, error)
 	// EndFamilies ends the families of an account, at one client or (empty) at all.
@@ -343,6 +346,13 @@ type Rotation struct {
 	Successor []byte
 	At        time.Time
 	ExpiresAt time.Time
+}
+
+// Renewal is the same step of one client's grant.
+type Renewal struct {
+	ID, ClientID string
+	Was, Next    string // hashes of refresh tokens
+	At           time.Time
 }
 
 // Ephemera is the provider's view of what expires (account.Ephemera).

@@ -62,7 +62,8 @@ func (p *Provider) readRefreshToken(client *Client, token string) (family string
 }
 
 // refresh is the refresh grant with rotation (RFC 6749 §6, RFC 9700 §4.14): each token once; a used one that comes again
-// ends its family, but for what refreshGrace says. It reads the family with its account, and writes once. A token that is bound to a key comes with a proof of that key,
+// ends its family, but for what refreshGrace says. It writes once; where one statement
+// cannot judge (renew) it reads the family with its account before. A token that is bound to a key comes with a proof of that key,
 // also from a client that could prove itself otherwise: RFC 9449 §5 would let a confidential one change its key, and then a thief of its
 // secret could as well.
 func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt string) (*tokenResponse, error) {
@@ -71,6 +72,11 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 	id, generation, ok := p.readRefreshToken(client, token)
 	if !ok {
 		return nil, fault("invalid_grant", "[refresh.unknown] the refresh token is not one of ours")
+	}
+	if client.mayRotate() && jkt == "" && !form.Has("scope") && !form.Has("resource") {
+		if response, err := p.renew(ctx, client, held{token: token, generation: generation}, id); !errors.Is(err, account.ErrConflict) {
+			return response, err
+		}
 	}
 	family, a, err := p.cfg.Families.Family(ctx, id)
 	if errors.Is(err, account.ErrNotFound) {
@@ -92,10 +98,7 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 		p.endReplayed(ctx, id, client.ID, client.DisplayName("ru"))
 		return nil, fault("invalid_grant", "[refresh.replayed] the refresh token was used a second time; its grant is ended")
 	case !standing(family, a, client):
-		if _, err := p.cfg.Families.EndFamily(ctx, id, now); err != nil {
-			return nil, fmt.Errorf("ending a grant: %w", err)
-		}
-		return nil, fault("invalid_grant", "[grant.ended] the person signed out, withdrew the consent, or the account is closed")
+		return nil, p.endFallen(ctx, id)
 	}
 	family.JKT = jkt
 	scopes, err := narrowed(family.Scopes, form.Get("scope"))
@@ -123,6 +126,34 @@ func (p *Provider) refresh(r *http.Request, client *Client, form url.Values, jkt
 	}
 	response.RefreshToken = next
 	return response, nil
+}
+
+// renew is the usual refresh by one round trip: no key binds the token and the request asks for neither less nor a resource, so that
+// nothing has to be known of the grant before its token is replaced. account.ErrConflict when it was not, for any reason.
+func (p *Provider) renew(ctx context.Context, client *Client, h held, id string) (*tokenResponse, error) {
+	next := p.newRefreshToken(client, id, h.generation+1)
+	family, a, err := p.cfg.Families.Renew(ctx, Renewal{ID: id, ClientID: client.ID, Was: keys.Hash(h.token), Next: keys.Hash(next), At: p.now()})
+	if err != nil {
+		return nil, fmt.Errorf("renewing a refresh token: %w", err)
+	}
+	if !standing(family, a, client) { // the consent was withdrawn
+		return nil, p.endFallen(ctx, id)
+	}
+	p.currentLevel(family, a)
+	response, err := p.mint(ctx, client, family, portion{family.Scopes, family.Resources})
+	if err != nil {
+		return nil, err
+	}
+	response.RefreshToken = next
+	return response, nil
+}
+
+// endFallen ends a grant whose account no longer stands behind it.
+func (p *Provider) endFallen(ctx context.Context, id string) error {
+	if _, err := p.cfg.Families.EndFamily(ctx, id, p.now()); err != nil {
+		return fmt.Errorf("ending a grant: %w", err)
+	}
+	return fault("invalid_grant", "[grant.ended] the person signed out, withdrew the consent, or the account is closed")
 }
 
 // currentLevel brings the acr of a family up to the account's level of now: a raised or lost level shows at once. The

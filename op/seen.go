@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// seenTokens are access tokens whose signature was verified before: a token is used many times in its ten minutes, and a
-// verification costs more than all the rest of a request. Only what can never change is kept, that we signed it; whether it
+// seenTokens are access tokens that were signed here or whose signature was verified before: a token is used many times in its ten
+// minutes, and a verification costs more than all the rest of a request. Only what can never change is kept, that we signed it; whether it
 // has expired and its grant stands is asked each time. Two generations of bounded size take turns.
 type seenTokens struct {
 	mu         sync.Mutex

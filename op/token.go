@@ -168,6 +168,7 @@ func (p *Provider) mint(ctx context.Context, client *Client, f *Family, of porti
 	if err != nil {
 		return nil, err
 	}
+	p.seen.keep(access, claims) // it comes back soon, to userinfo for one
 	out := answer(access, f.JKT, accessLife, of.scopes)
 	out.Details = f.Details
 	if !slices.Contains(of.scopes, "openid") {

@@ -254,7 +254,7 @@ func TestRequestsCostNoMoreRoundTripsThanPromised(t *testing.T) {
 				{"code exchange", 1, 1, func() { tokens = n.exchange(code) }},
 				{"userinfo", 1, 0, func() { n.userinfo(tokens["access_token"]) }},
 				{"introspection", 1, 0, func() { n.post("/introspect", "web", url.Values{"token": {tokens["access_token"]}}) }},
-				{"refresh", 2, 0, func() { tokens = n.refresh(tokens["refresh_token"]) }},
+				{"refresh", 1, 0, func() { tokens = n.refresh(tokens["refresh_token"]) }},
 				{"push under FAPI 2.0", 0, 3, func() { pushed = b.push() }},
 				{"authorize what was pushed", 1, 4, func() { code = n.codeOf(n.serve(b.authorizing(pushed))) }},
 				{"code exchange with a proof", 1, 3, func() {

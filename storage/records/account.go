@@ -115,16 +115,19 @@ func (s *Store) Create(ctx context.Context, a *account.Account) error {
 
 // Account returns an account, or account.ErrNotFound.
 func (s *Store) Account(ctx context.Context, id account.ID) (*account.Account, error) {
-	return s.oneAccount(ctx, `SELECT `+accountColumns+` FROM accounts a WHERE a.id = $1`, id)
+	known := s.seen.known(id)
+	return s.oneAccount(ctx, known, `SELECT `+accountUnless(2)+` FROM accounts a WHERE a.id = $1`, append([]any{id}, known.columns()...)...)
 }
 
 // Find returns the account with this identifier, or account.ErrNotFound.
 func (s *Store) Find(ctx context.Context, by account.Identifier) (*account.Account, error) {
-	return s.oneAccount(ctx, `SELECT `+accountColumns+` FROM identifiers i JOIN accounts a ON a.id = i.account_id
-		WHERE i.kind = $1 AND i.hash = $2`, by.Kind, s.identifierHash(by))
+	hash := s.identifierHash(by)
+	known := s.seen.behind("identifiers/" + hash)
+	return s.oneAccount(ctx, known, `SELECT `+accountUnless(3)+` FROM identifiers i JOIN accounts a ON a.id = i.account_id
+		WHERE i.kind = $1 AND i.hash = $2`, append([]any{by.Kind, hash}, known.columns()...)...)
 }
 
-func (s *Store) oneAccount(ctx context.Context, statement string, args ...any) (*account.Account, error) {
+func (s *Store) oneAccount(ctx context.Context, known knownAccount, statement string, args ...any) (*account.Account, error) {
 	var r accountRow
 	err := s.db.reader().row(ctx, statement, args...).Scan(r.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -133,7 +136,7 @@ func (s *Store) oneAccount(ctx context.Context, statement string, args ...any) (
 	if err != nil {
 		return nil, fmt.Errorf("reading account: %w", err)
 	}
-	return s.viewAccount(r)
+	return s.viewBehind(known, r)
 }
 
 // Update is the only write to an account; see account.Store. Where the engine can, what this node saw last is changed and swapped

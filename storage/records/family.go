@@ -66,12 +66,16 @@ func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
 	if err != nil {
 		return fmt.Errorf("encoding family: %w", err)
 	}
-	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`, sweep_on)
+	bearer := 0
+	if f.JKT == "" {
+		bearer = 1
+	}
+	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`, sweep_on, bearer)
 		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS BIGINT),
-			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT)
+			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT), CAST($15 AS BIGINT)
 		WHERE $2 = '' OR EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND status = 'active' AND (signed_out_at <= $5 OR ($4 <> '' AND spared = $4)))`,
 		f.ID, f.AccountID, f.ClientID, f.SessionID, toStore(f.AuthTime), toStore(f.CreatedAt), toStore(f.ExpiresAt), toStore(f.EndedAt),
-		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain), day(f.ExpiresAt)))
+		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain), day(f.ExpiresAt), bearer))
 	if err != nil {
 		return fmt.Errorf("creating family: %w", err)
 	}
@@ -84,13 +88,16 @@ func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
 // Family returns a family with its account (nil for none) by one round trip, or account.ErrNotFound.
 func (s *Store) Family(ctx context.Context, id string) (*op.Family, *account.Account, error) {
 	var r familyRow
-	var ownerID sql.NullString
-	var version sql.NullInt64
-	var sealed []byte
+	var owner struct {
+		id      sql.NullString
+		version sql.NullInt64
+		sealed  []byte
+	}
+	known := s.seen.behind(familyPlace(id))
 	err := s.db.reader().row(ctx, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.auth_time, f.created_at, f.expires_at, f.ended_at,
-			f.refresh_hash, f.generation, f.rotated_at, f.successor, f.sealed, `+accountColumns+`
-		FROM families f LEFT JOIN accounts a ON a.id = f.account_id WHERE f.id = $1`, id).
-		Scan(append(r.into(), &ownerID, &version, &sealed)...)
+			f.refresh_hash, f.generation, f.rotated_at, f.successor, f.sealed, `+accountUnless(2)+`
+		FROM families f LEFT JOIN accounts a ON a.id = f.account_id WHERE f.id = $1`, append([]any{id}, known.columns()...)...).
+		Scan(append(r.into(), &owner.id, &owner.version, &owner.sealed)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil, account.ErrNotFound
 	}
@@ -98,10 +105,39 @@ func (s *Store) Family(ctx context.Context, id string) (*op.Family, *account.Acc
 		return nil, nil, fmt.Errorf("reading family: %w", err)
 	}
 	f, err := s.openFamily(r)
-	if err != nil || !ownerID.Valid {
+	if err != nil || !owner.id.Valid {
 		return f, nil, err
 	}
-	a, err := s.viewAccount(accountRow{account.ID(ownerID.String), version.Int64, sealed})
+	a, err := s.viewBehind(known, accountRow{account.ID(owner.id.String), owner.version.Int64, owner.sealed})
+	return f, a, err
+}
+
+// Renew replaces the live refresh token of a grant that no key binds, if the grant lives, is this client's and its account is active
+// and was not signed out since, by one statement; otherwise account.ErrConflict. It returns the family as stored, and its account.
+func (s *Store) Renew(ctx context.Context, of op.Renewal) (*op.Family, *account.Account, error) {
+	var r familyRow
+	owner := accountRow{}
+	known := s.seen.behind(familyPlace(of.ID))
+	args := append([]any{of.Next, toStore(of.At), of.ID, of.ClientID, of.Was}, known.columns()...)
+	err := s.db.writer().row(ctx, `UPDATE families SET refresh_hash = $1, rotated_at = $2, generation = generation + 1
+		WHERE id = $3 AND client_id = $4 AND refresh_hash = $5 AND bearer = 1 AND ended_at = 0 AND expires_at > $2
+			AND EXISTS (SELECT 1 FROM accounts a WHERE a.id = account_id AND a.status = 'active'
+				AND (a.signed_out_at <= auth_time OR (session_id <> '' AND a.spared = session_id)))
+		RETURNING `+familyColumns+`, (SELECT a.version FROM accounts a WHERE a.id = account_id),
+			(SELECT `+sealedUnless(6)+` FROM accounts a WHERE a.id = account_id)`, args...).
+		Scan(append(r.into(), &owner.version, &owner.sealed)...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil, account.ErrConflict
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("renewing a grant: %w", err)
+	}
+	f, err := s.openFamily(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	owner.id = f.AccountID
+	a, err := s.viewBehind(known, owner)
 	return f, a, err
 }
 

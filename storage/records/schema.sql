@@ -54,7 +54,7 @@ CREATE TABLE families (
     rotated_at   BIGINT NOT NULL,
     successor    BYTEA  NOT NULL,
     sealed       BYTEA  NOT NULL
-, sweep_on BIGINT NOT NULL DEFAULT 0);
+, sweep_on BIGINT NOT NULL DEFAULT 0, bearer BIGINT NOT NULL DEFAULT 0);
 
 CREATE INDEX families_by_account ON families (account_id, client_id);
 

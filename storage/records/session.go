@@ -89,8 +89,10 @@ func (s *Store) insertSession(ctx context.Context, tx runner, r *sessionRow) err
 func (s *Store) SessionByHash(ctx context.Context, hash string) (*account.Session, *account.Account, error) {
 	var r sessionRow
 	var owner accountRow
-	err := s.db.reader().row(ctx, `SELECT `+sessionColumns+`, `+accountColumns+`
-		FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.hash = $1`, hash).Scan(append(r.into(), owner.into()...)...)
+	known := s.seen.behind("cookies/" + hash)
+	err := s.db.reader().row(ctx, `SELECT `+sessionColumns+`, `+accountUnless(2)+`
+		FROM sessions s JOIN accounts a ON a.id = s.account_id WHERE s.hash = $1`, append([]any{hash}, known.columns()...)...).
+		Scan(append(r.into(), owner.into()...)...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil, account.ErrNotFound
 	}
@@ -101,7 +103,7 @@ func (s *Store) SessionByHash(ctx context.Context, hash string) (*account.Sessio
 	if err != nil {
 		return nil, nil, err
 	}
-	a, err := s.viewAccount(owner)
+	a, err := s.viewBehind(known, owner)
 	return found, a, err
 }
 

@@ -18,6 +18,10 @@ var familyRules = []rule{
 	{"a family of no account needs none", familyOfNobody},
 	{"no family is born to who may not sign in or was signed out since", familyIsRefused},
 	{"a refresh token is rotated from the live one alone", familyRotates},
+	{"a grant that no key binds is renewed with its account by one round trip", familyRenews},
+	{"a renewal knows what another node changed", renewalKnowsNothingOld},
+	{"a grant that a key binds is not renewed by one round trip", boundIsNotRenewed},
+	{"of many who renew one grant one wins", oneRenews},
 	{"of many who rotate one refresh token one wins", oneRotates},
 	{"a family ends once", familyEnds},
 	{"the families of an account end at one client or at all", familiesEnd},
@@ -132,6 +136,89 @@ func familyRotates(t *testing.T, b bench) {
 	must(t, err)
 	f = ended
 	refused("ended", "h0")
+}
+
+func familyRenews(t *testing.T, b bench) {
+	person := b.create(t, "+79161234567")
+	f := b.newFamily(person.ID)
+	f.JKT = ""
+	must(t, b.CreateFamily(t.Context(), f))
+	renewal := op.Renewal{ID: f.ID, ClientID: f.ClientID, Was: f.RefreshHash, Next: "h1", At: b.clock.Now()}
+	for what, change := range map[string]func(*op.Renewal){
+		"another client":     func(r *op.Renewal) { r.ClientID = "another" },
+		"another token":      func(r *op.Renewal) { r.Was = "h9" },
+		"no such grant":      func(r *op.Renewal) { r.ID = "none" },
+		"after it had ended": func(r *op.Renewal) { r.At = f.ExpiresAt },
+	} {
+		refused := renewal
+		change(&refused)
+		if _, _, err := b.Renew(t.Context(), refused); !errors.Is(err, account.ErrConflict) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for _, again := range []bool{false, true} { // the second time this node knows the account, and its row is not sent
+		var got *op.Family
+		var a *account.Account
+		var err error
+		if n := b.trips(func() { got, a, err = b.Renew(t.Context(), renewal) }); n != 1 || err != nil {
+			t.Fatalf("again %v: %d round trips, %v", again, n, err)
+		}
+		f.RefreshHash, f.RotatedAt, f.Generation = renewal.Next, renewal.At, f.Generation+1
+		if diff := cmp.Diff(f, got, cmpopts.EquateEmpty()); diff != "" {
+			t.Error(diff)
+		}
+		if a.ID != person.ID || a.Phone.Value != "+79161234567" {
+			t.Errorf("again %v: the account of %s comes with it", again, a.ID)
+		}
+		renewal.Was, renewal.Next = renewal.Next, renewal.Next+"+"
+	}
+}
+
+// Whoever changed an account at another node is believed at the next renewal, not what this node knew.
+func renewalKnowsNothingOld(t *testing.T, b bench) {
+	person, other := b.create(t, "+79161234567"), b.again(t)
+	f := b.newFamily(person.ID)
+	f.JKT = ""
+	must(t, b.CreateFamily(t.Context(), f))
+	renewal := op.Renewal{ID: f.ID, ClientID: f.ClientID, Was: f.RefreshHash, Next: "h1", At: b.clock.Now()}
+	_, _, err := b.Renew(t.Context(), renewal)
+	must(t, err)
+	must(t, other.Update(t.Context(), person.ID, func(a *account.Account) error { a.Level = account.Verified; return nil }))
+	renewal.Was, renewal.Next = "h1", "h2"
+	if _, a, err := b.Renew(t.Context(), renewal); err != nil || a.Level != account.Verified {
+		t.Errorf("after a change elsewhere: %v, %v", a, err)
+	}
+	must(t, other.Update(t.Context(), person.ID, func(a *account.Account) error { a.SignedOutAt = f.AuthTime.Add(time.Second); return nil }))
+	renewal.Was, renewal.Next = "h2", "h3"
+	if _, _, err := b.Renew(t.Context(), renewal); !errors.Is(err, account.ErrConflict) {
+		t.Errorf("after a sign-out elsewhere: %v", err)
+	}
+}
+
+func boundIsNotRenewed(t *testing.T, b bench) {
+	f := b.newFamily(b.create(t, "+79161234567").ID)
+	f.JKT = "thumbprint"
+	must(t, b.CreateFamily(t.Context(), f))
+	_, _, err := b.Renew(t.Context(), op.Renewal{ID: f.ID, ClientID: f.ClientID, Was: f.RefreshHash, Next: "h1", At: b.clock.Now()})
+	if !errors.Is(err, account.ErrConflict) {
+		t.Errorf("a grant that is bound to a key: %v", err)
+	}
+}
+
+func oneRenews(t *testing.T, b bench) {
+	f := b.newFamily(b.create(t, "+79161234567").ID)
+	f.JKT = ""
+	must(t, b.CreateFamily(t.Context(), f))
+	n := winners(t, 50, func() (bool, error) {
+		_, _, err := b.Renew(t.Context(), op.Renewal{ID: f.ID, ClientID: f.ClientID, Was: f.RefreshHash, Next: keys.RandomID(), At: b.clock.Now()})
+		if errors.Is(err, account.ErrConflict) {
+			return false, nil
+		}
+		return err == nil, err
+	})
+	if n != 1 {
+		t.Errorf("%d renewed", n)
+	}
 }
 
 func oneRotates(t *testing.T, b bench) {
