@@ -25,6 +25,7 @@ type browser struct {
 	t   *testing.T
 	ctx context.Context
 
+	scripts       bool                     // whether it runs any
 	authenticator webauthn.AuthenticatorID // its key store, where a test gave it one
 }
 
@@ -54,7 +55,7 @@ func openBrowser(t *testing.T, scripts bool, more ...chromedp.ExecAllocatorOptio
 	if err != nil {
 		t.Fatalf("starting Chromium: %v", err)
 	}
-	return &browser{t: t, ctx: ctx}
+	return &browser{t: t, ctx: ctx, scripts: scripts}
 }
 
 // patience is how long a page may take.

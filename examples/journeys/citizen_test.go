@@ -19,19 +19,22 @@ type citizen struct {
 	stand    *stand
 	p        person
 	password string
-	secret   string // of their authenticator app, once it is set up
-	backup   []string
+	secret   string   // of their authenticator app, once it is set up
+	backup   []string // codes that they have not used
+	printed  []string // all that they ever had
 	pages    []string // that they were shown, in order
 	lastCode string   // an authenticator code is taken once
 	declines map[string]bool
 	looked   func(page string) // hears of every page on the way; may be nil
 	secrets  map[string]string // what else nothing may show, by what it is
+	known    string            // by what they say who they are, where that is not their phone
+	read     map[string]int64  // the last message that they have read, by channel
 }
 
 // newCitizen opens a browser for a person. When the test ends, nothing that the provider wrote may tell of them.
 func newCitizen(t *testing.T, s *stand, p person, scripts bool) *citizen {
 	t.Helper()
-	c := &citizen{browser: openBrowser(t, scripts, s.trusted()...), stand: s, p: p, password: "Тихая-Гавань7 у моря", declines: map[string]bool{}, secrets: map[string]string{}}
+	c := &citizen{browser: openBrowser(t, scripts, s.trusted()...), stand: s, p: p, password: "Тихая-Гавань7 у моря", declines: map[string]bool{}, secrets: map[string]string{}, read: map[string]int64{}}
 	t.Cleanup(func() {
 		if !t.Failed() {
 			leftNoTrace(t, s, c)
@@ -67,7 +70,7 @@ func (c *citizen) answer(page string) {
 	p := c.p
 	switch page {
 	case "identify":
-		c.fill("identifier", p.Phone)
+		c.fill("identifier", orElse(c.known, p.Phone))
 		c.press("continue")
 	case "password":
 		c.fill("password", c.password)
@@ -75,8 +78,17 @@ func (c *citizen) answer(page string) {
 	case "totp":
 		c.fill("code", c.appCode())
 		c.press("continue")
-	case "mail-code":
-		c.fill("code", c.stand.lastMessage("mail", p.Email, "").Code)
+	case "sms", "protect-sms", "mail-code", "recovery-code":
+		c.fill("code", c.code())
+		c.press("continue")
+	case "backup":
+		c.fill("code", c.spare())
+		c.press("continue")
+	case "recovery":
+		c.fill("identifier", orElse(c.known, p.Phone))
+		c.press("continue")
+	case "recovery-password":
+		c.fill("password", c.password, "password_again", c.password)
 		c.press("continue")
 	case "signup-contact":
 		c.fill("phone", p.Phone, "email", p.Email)
@@ -107,6 +119,7 @@ func (c *citizen) answer(page string) {
 		c.press("continue")
 	case "protect-backup":
 		c.backup = strings.Fields(c.text("[data-codes]"))
+		c.printed = append(c.printed, c.backup...)
 		c.press("continue")
 	case "level-name":
 		c.fill("family_name", p.FamilyName, "given_name", p.GivenName)
@@ -173,6 +186,78 @@ func (c *citizen) appCode() string {
 		}
 		c.stand.pass(30 * time.Second)
 	}
+}
+
+// code waits for the newest code in a message that this citizen has not read, where the page says that one was sent.
+func (c *citizen) code() string {
+	c.t.Helper()
+	channel, to := "sms", c.p.Phone
+	if c.has(`[data-channel="mail"]`) {
+		channel, to = "mail", c.p.Email
+	}
+	return c.message(channel, to, func(m message) bool { return m.Code != "" }).Code
+}
+
+// message waits for one that this citizen has not read and returns the newest.
+func (c *citizen) message(channel, to string, wanted func(message) bool) (found message) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); found.ID == ""; {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("no such %s to %s\n%s", channel, to, c.where())
+		}
+		for _, m := range c.stand.messages(channel, to, c.read[channel]) {
+			if c.read[channel], _ = m.ID.Int64(); wanted(m) {
+				found = m
+			}
+		}
+	}
+	return found
+}
+
+// spare takes a backup code from the list.
+func (c *citizen) spare() string {
+	c.t.Helper()
+	if len(c.backup) == 0 {
+		c.t.Fatal("no backup code is left")
+	}
+	code := c.backup[0]
+	c.backup = c.backup[1:]
+	return code
+}
+
+// wrongCode types a code that is not right.
+func (c *citizen) wrongCode(code string) {
+	c.t.Helper()
+	page := c.page()
+	c.fill("code", code)
+	c.press("continue")
+	if now := c.page(); now != page || !c.has("#code-error") {
+		c.t.Fatalf("a wrong code on %s leads to %s\n%s", page, now, c.where())
+	}
+}
+
+// leave signs out, and comes back to the first page.
+func (c *citizen) leave() {
+	c.t.Helper()
+	c.open(c.stand.url(0, "/logout"))
+	c.walk("sign-out")
+	c.press("continue")
+	c.walk("signed-out")
+	c.open(c.stand.url(0, "/login"))
+}
+
+// visit opens a page of the cabinet, by way of whatever has to be shown first.
+func (c *citizen) visit(path, page string) {
+	c.t.Helper()
+	c.open(c.stand.url(0, path))
+	c.walk(page)
+}
+
+// signUp makes the citizen an account: with an app for codes and backup codes, unless they decline.
+func (c *citizen) signUp() {
+	c.t.Helper()
+	c.open(c.stand.url(0, "/signup"))
+	c.walk("me")
 }
 
 func (c *citizen) date(name, iso string) {
@@ -336,7 +421,7 @@ func leftNoTrace(t *testing.T, s *stand, c *citizen) {
 		"passport": c.p.Passport.Number, "inn": c.p.INN, "password": c.password, "authenticator secret": c.secret,
 	}
 	maps.Copy(canaries, c.secrets)
-	for i, code := range c.backup {
+	for i, code := range c.printed {
 		canaries[fmt.Sprintf("backup code %d", i+1)] = strings.ReplaceAll(code, "-", "")
 		canaries[fmt.Sprintf("backup code %d as shown", i+1)] = code
 	}

@@ -209,6 +209,14 @@ func (s *stand) lastMessage(channel, to, after string) message {
 	return found[len(found)-1]
 }
 
+// messages waits a while for messages to somebody after the one of a number.
+func (s *stand) messages(channel, to string, after int64) (found []message) {
+	s.t.Helper()
+	q := url.Values{"to": {to}, "channel": {channel}, "wait": {"5s"}, "after": {strconv.FormatInt(after, 10)}}
+	s.get(s.url(4, "/messages?"+q.Encode()), &found)
+	return found
+}
+
 func (s *stand) get(address string, into any) {
 	s.t.Helper()
 	resp, err := s.client.Get(address)
