@@ -26,6 +26,7 @@ type browser struct {
 	ctx context.Context
 
 	scripts       bool                     // whether it runs any
+	keyboard      bool                     // nothing is clicked: all is done by keys
 	authenticator webauthn.AuthenticatorID // its key store, where a test gave it one
 }
 
@@ -127,6 +128,10 @@ func (b *browser) fill(fields ...string) {
 	b.t.Helper()
 	for i := 0; i+1 < len(fields); i += 2 {
 		sel := css(`main [name="%s"]:not([type=hidden])`, fields[i])
+		if b.keyboard {
+			b.write(string(sel), fields[i+1])
+			continue
+		}
 		b.do("filling "+fields[i], chromedp.WaitReady(sel), chromedp.Clear(sel),
 			chromedp.SendKeys(sel, fields[i+1]))
 	}
@@ -135,6 +140,10 @@ func (b *browser) fill(fields ...string) {
 // choose ticks a radio button or a box by name and value.
 func (b *browser) choose(name, value string) {
 	b.t.Helper()
+	if b.keyboard {
+		b.pick(name, value)
+		return
+	}
 	b.do("choosing "+name, chromedp.Click(css(`main [name="%s"][value="%s"]`, name, value)))
 }
 
@@ -177,6 +186,10 @@ func (b *browser) loader() string {
 // click presses anything by a CSS selector.
 func (b *browser) click(selector string) {
 	b.t.Helper()
+	if b.keyboard {
+		b.strike(selector)
+		return
+	}
 	b.do("clicking "+selector, chromedp.Click(chromedp.CSS(selector)))
 }
 
@@ -262,4 +275,15 @@ func (b *browser) cookies() map[string]string {
 		return err
 	}))
 	return out
+}
+
+// session reports whether the browser is signed in at the provider.
+func (b *browser) session() bool {
+	b.t.Helper()
+	for name := range b.cookies() {
+		if strings.HasSuffix(name, "vhod-session") {
+			return true
+		}
+	}
+	return false
 }

@@ -13,14 +13,20 @@ import (
 // key gives the browser a key store of its own, as a phone or a computer has: it keeps passkeys and checks its person.
 func (b *browser) key() {
 	b.t.Helper()
+	b.plugIn(webauthn.VirtualAuthenticatorOptions{
+		Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
+		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
+	})
+}
+
+// plugIn gives the browser an authenticator of a kind.
+func (b *browser) plugIn(kind webauthn.VirtualAuthenticatorOptions) {
+	b.t.Helper()
 	b.do("plugging in a virtual authenticator", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 			return err
 		}
-		added, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-			Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
-			HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
-		}})
+		added, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{Options: &kind})
 		b.authenticator = added.AuthenticatorID
 		return err
 	}))
@@ -37,8 +43,8 @@ func (b *browser) presence(there bool) {
 	}))
 }
 
-// keys counts the passkeys that the browser's key store holds.
-func (b *browser) keys() (n int) {
+// held counts the passkeys that the browser's key store holds.
+func (b *browser) held() (n int) {
 	b.t.Helper()
 	b.do("counting passkeys", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		got, err := chromedp.Call(ctx, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: b.authenticator})
@@ -92,7 +98,7 @@ func TestPersonSignsInByAPasskey(t *testing.T) {
 		c.walk("me")
 	})
 	t.Run("until it is removed", func(t *testing.T) {
-		if n := c.keys(); n != 1 {
+		if n := c.held(); n != 1 {
 			t.Fatalf("the device holds %d passkeys", n)
 		}
 		c.open(s.url(0, "/me/security"))
@@ -100,7 +106,7 @@ func TestPersonSignsInByAPasskey(t *testing.T) {
 		c.walk("me-factor-remove")
 		c.press("continue")
 		c.walk("me-security")
-		for deadline := time.Now().Add(patience); c.keys() != 0; time.Sleep(50 * time.Millisecond) {
+		for deadline := time.Now().Add(patience); c.held() != 0; time.Sleep(50 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("the device was not told to forget the passkey")
 			}
