@@ -79,6 +79,9 @@ func (a *clientAuth) proveByAssertion(r *http.Request, given credentials) (*Clie
 	if err := a.judgeAssertion(r, client, claims); err != nil {
 		return nil, err
 	}
+	if err := a.proofs.askNonce(r, client.Profile == ProfileFAPI2); err != nil {
+		return nil, err
+	}
 	if err := a.spendAssertion(r.Context(), client, claims); err != nil {
 		return nil, err
 	}

@@ -24,6 +24,7 @@ type clientAuth struct {
 	mtls     MTLS
 	now      func() time.Time
 	keys     *keySets
+	proofs   *dpopVerifier
 }
 
 // credentials are what a request brought to say who it is.

@@ -76,7 +76,7 @@ type dpopClaims struct {
 }
 
 // verify returns the thumbprint of the key that the request proves to hold, or an empty one when it has no proof. A proof
-// that does not hold is invalid_dpop_proof or use_dpop_nonce with status 400 (RFC 9449 §5, §8); a nonce for the next proof goes out with it.
+// that does not hold is invalid_dpop_proof or use_dpop_nonce with status 400 (RFC 9449 §5, §8); clients that need a nonce get one for the next proof.
 func (d *dpopVerifier) verify(w http.ResponseWriter, r *http.Request, use dpopUse) (jkt string, err error) {
 	proofs := r.Header.Values(dpopScheme)
 	if len(proofs) == 0 {
@@ -93,9 +93,6 @@ func (d *dpopVerifier) verify(w http.ResponseWriter, r *http.Request, use dpopUs
 		return "", err
 	}
 	if err := d.judge(r, claims, use); err != nil {
-		if needsNonce(err) {
-			w.Header().Set("DPoP-Nonce", d.nonce(0))
-		}
 		return "", err
 	}
 	return jkt, d.spend(r.Context(), jkt, claims)
@@ -158,13 +155,33 @@ func (d *dpopVerifier) judge(r *http.Request, claims dpopClaims, use dpopUse) er
 	if age > dpopLife || age < -clockAheadAllowed {
 		return badProof("proof.clock", "iat is %s away from our clock", seconds(max(age, -age)))
 	}
-	if claims.Nonce == "" && !use.needNonce {
+	return d.judgeNonce(claims, use.needNonce)
+}
+
+// judgeNonce holds RFC 9449 §8: answerError hands out the nonce that is asked for.
+func (d *dpopVerifier) judgeNonce(claims dpopClaims, needed bool) error {
+	if claims.Nonce == "" && !needed {
 		return nil
 	}
 	if claims.Nonce != d.nonce(0) && claims.Nonce != d.nonce(-1) {
 		return diagnosed("use_dpop_nonce", "proof.nonce", "use the nonce in the header DPoP-Nonce")
 	}
 	return nil
+}
+
+// askNonce asks for a nonce before anything of a request is spent: many clients then send the same request again, with no more than a new proof.
+// Nothing of the proof is believed here, and what else is wrong with it verify says.
+func (d *dpopVerifier) askNonce(r *http.Request, needed bool) error {
+	parts := strings.Split(r.Header.Get(dpopScheme), ".")
+	if len(parts) != 3 || len(parts[1]) > maxForeignJWT {
+		return nil
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+	var claims dpopClaims
+	if err != nil || json.Unmarshal(payload, &claims) != nil {
+		return nil
+	}
+	return d.judgeNonce(claims, needed)
 }
 
 // spend lets a proof be used once, on any node (RFC 9449 §11.1).
@@ -259,9 +276,4 @@ func orSlash(path string) string {
 
 func badProof(diagnosis, format string, args ...any) *wireError {
 	return diagnosed("invalid_dpop_proof", diagnosis, format, args...)
-}
-
-func needsNonce(err error) bool {
-	wire, ok := err.(*wireError)
-	return ok && wire.code == "use_dpop_nonce"
 }

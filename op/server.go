@@ -76,8 +76,9 @@ func New(ctx context.Context, cfg Config) (*Provider, error) {
 		return nil, fmt.Errorf("loading clients: %w", err)
 	}
 	p.fetch = newFetcher(cfg.Outbound)
-	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, mtls: cfg.MTLS, now: cfg.Now, keys: &keySets{fetch: p.fetch, now: cfg.Now, log: cfg.Log}}
 	p.proofs = &dpopVerifier{issuer: cfg.Issuer, mutual: cfg.MTLS.Origin, ephemera: cfg.Ephemera, sealer: cfg.Sealer, now: cfg.Now}
+	p.auth = &clientAuth{issuer: cfg.Issuer, find: p.Client, ephemera: cfg.Ephemera, mtls: cfg.MTLS, now: cfg.Now, proofs: p.proofs,
+		keys: &keySets{fetch: p.fetch, now: cfg.Now, log: cfg.Log}}
 	if err := p.prepareDiscovery(); err != nil {
 		return nil, err
 	}
@@ -120,6 +121,9 @@ func (p *Provider) answerError(w http.ResponseWriter, r *http.Request, err error
 	}
 	if wire.challenge != "" {
 		w.Header().Set("WWW-Authenticate", wire.challenge)
+	}
+	if wire.code == "use_dpop_nonce" {
+		w.Header().Set("DPoP-Nonce", p.proofs.nonce(0))
 	}
 	answerJSON(w, wire.status, errorBody{wire.code, wire.description})
 }

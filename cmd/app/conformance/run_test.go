@@ -111,12 +111,15 @@ type reply struct {
 
 func (a reply) err() string { return text(a.body["error"]) }
 
-// post sends a form to a back-channel endpoint as the client does, and once more when a nonce is asked for.
+// post sends a form to a back-channel endpoint as the client does, and once more when a nonce is asked for: then the proof alone is a new one, and
+// the assertion the same, as the suite does it.
 func (r *run) post(c *client, endpoint string, form url.Values, spoil ...func(*call)) reply {
 	r.Helper()
-	got := r.send(c, endpoint, form, spoil...)
+	var first *call
+	got := r.send(c, endpoint, form, append(slices.Clone(spoil), func(x *call) { first = x })...)
 	if nonce := got.header.Get("DPoP-Nonce"); got.err() == "use_dpop_nonce" && nonce != "" {
 		with := func(x *call) {
+			x.assertion = first.assertion
 			if x.proof != nil {
 				x.proof.claims["nonce"] = nonce
 			}
