@@ -594,6 +594,9 @@ func TestIntrospectionShowsAClientItsOwnTokensAlone(t *testing.T) {
 			t.Errorf("another client's %s: %v", name, foreign)
 		}
 	}
+	if status, none := h.post("/introspect", "web", url.Values{}); status != http.StatusBadRequest || none["error"] != "invalid_request" {
+		t.Errorf("without a token: %d %v", status, none)
+	}
 	if _, id := h.post("/introspect", "web", url.Values{"token": {str(tokens["id_token"])}}); id["active"] != false {
 		t.Errorf("an ID token passes for an access token: %v", id)
 	}

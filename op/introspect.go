@@ -49,6 +49,9 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request, form url.V
 	if client.public() {
 		return &wireError{status: http.StatusUnauthorized, code: "invalid_client", description: "[client.public] introspection needs a client with a credential (RFC 7662 2.1)"}
 	}
+	if form.Get("token") == "" {
+		return fault("invalid_request", "[token.missing] the parameter token is missing")
+	}
 	answer, err := p.inspect(r, client, form.Get("token"))
 	if err != nil {
 		return err

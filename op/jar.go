@@ -89,6 +89,9 @@ func (p *Provider) verifyObject(ctx context.Context, client *Client, token strin
 		return nil, "", badObject("request.typ", "the typ of a request object is %s", typeRequest)
 	}
 	allowed := assertionAlgorithms[client.Profile == ProfileFAPI2]
+	if headerText(header, "alg") == "none" && len(client.JWKS) == 0 && client.JWKSURI == "" { // to a client that cannot sign, none is supported (OpenID Connect Core §3.1.2.6)
+		return nil, "", refuse("request_not_supported", "request.alg", fmt.Sprintf("unsigned request objects are not taken: register jwks and sign with one of %v, or send plain parameters", allowed))
+	}
 	signed, err := jose.ParseSignedCompact(token, allowed)
 	if err != nil {
 		return nil, "", badObject("request.alg", "the algorithm of the request object must be one of %v", allowed)

@@ -62,6 +62,7 @@ type clientMetadata struct {
 	CertificateEmail       string          `json:"tls_client_auth_san_email,omitempty"`
 	CertificateBound       bool            `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	localNames             map[string]string
+	ownID, ownSecret       string // client_id and client_secret, as a change repeats them (RFC 7592 §2.2)
 }
 
 const (
@@ -76,6 +77,7 @@ func readMetadata(body []byte) (m clientMetadata, err error) {
 	}
 	var all map[string]json.RawMessage
 	_ = json.Unmarshal(body, &all) // it is an object
+	_, _ = json.Unmarshal(all["client_id"], &m.ownID), json.Unmarshal(all["client_secret"], &m.ownSecret)
 	m.localNames = map[string]string{}
 	for name, raw := range all { // a name in a language: client_name#ru (RFC 7591 §2.2)
 		lang, ok := strings.CutPrefix(name, "client_name#")
@@ -241,7 +243,7 @@ func metadataOf(c *Client) clientMetadata {
 		RedirectURIs: c.RedirectURIs, PostLogoutRedirectURIs: c.PostLogoutRedirectURIs, ResponseTypes: []string{"code"}, GrantTypes: c.GrantTypes,
 		ApplicationType: "web", Contacts: c.Registration.Contacts, ClientName: c.Name["ru"], ClientURI: c.URI, LogoURI: c.LogoURI, PolicyURI: c.PolicyURI,
 		TermsURI: c.TermsURI, JWKSURI: c.JWKSURI, JWKS: c.JWKS, SectorURI: c.Registration.SectorURI, SubjectType: orElse(c.SubjectType, "pairwise"),
-		IDTokenAlg: orElse(c.IDTokenAlg, "RS256"), UserInfoAlg: c.UserInfoAlg,
+		IDTokenAlg: string(c.idTokenAlg()), UserInfoAlg: c.UserInfoAlg,
 		IDTokenEncAlg: c.IDTokenEncryption.Alg, IDTokenEncEnc: c.IDTokenEncryption.Enc, UserInfoEncAlg: c.UserInfoEncryption.Alg,
 		UserInfoEncEnc: c.UserInfoEncryption.Enc, ResponseAlg: c.ResponseAlg,
 		IntrospectionAlg: c.IntrospectionAlg, RequestAlg: c.RequestAlg, RequireSigned: c.RequireSigned, AuthMethod: c.Auth[0], AuthAlg: c.AuthAlg, RequireAuthTime: c.Registration.RequireAuthTime,

@@ -3,6 +3,7 @@ package op
 import (
 	"context"
 	"crypto/subtle"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -80,7 +81,7 @@ func (p *Provider) manage(w http.ResponseWriter, r *http.Request) error {
 	case http.MethodPut:
 		return p.changeRegistration(w, r, c)
 	}
-	p.answerRegistration(w, http.StatusOK, c, "", "")
+	p.answerRegistration(w, http.StatusOK, c, "", bearerToken(r)) // RFC 7592 §3 wants the token in every answer
 	return nil
 }
 
@@ -89,6 +90,12 @@ func (p *Provider) changeRegistration(w http.ResponseWriter, r *http.Request, c 
 	m, err := p.registrationBody(w, r)
 	if err != nil {
 		return err
+	}
+	if m.ownID != "" && m.ownID != c.ID {
+		return badMetadata("client_id is not the one that is changed (RFC 7592 §2.2)")
+	}
+	if m.ownSecret != "" && !secretFits(c.Secrets, m.ownSecret, p.now()) {
+		return badMetadata("client_secret is not the one that was issued: a client does not choose it (RFC 7592 §2.2)")
 	}
 	changed := *c
 	registration := *c.Registration
@@ -152,7 +159,25 @@ func (p *Provider) answerRegistration(w http.ResponseWriter, status int, c *Clie
 	if len(c.Secrets) > 0 {
 		answer.SecretExpires = new(int64)
 	}
-	answerJSON(w, status, answer)
+	answerJSON(w, status, answer.withNames(c))
+}
+
+// withNames adds the names in other languages, whose members have the language in their own names (RFC 7591 §2.2).
+func (a registered) withNames(c *Client) any {
+	if len(c.Name) < 2 && c.Name["ru"] == a.ClientName {
+		return a
+	}
+	raw, err := json.Marshal(a)
+	var members map[string]json.RawMessage
+	if err != nil || json.Unmarshal(raw, &members) != nil { // it always encodes
+		return a
+	}
+	for lang, name := range c.Name {
+		if lang != "ru" {
+			members["client_name#"+lang], _ = json.Marshal(name)
+		}
+	}
+	return members
 }
 
 // registrationBody reads a JSON body of metadata, with what its software statement says.

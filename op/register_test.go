@@ -20,6 +20,7 @@ import (
 var initialTokens = []op.InitialToken{
 	{Name: "stand", Hash: keys.Hash("stand"), Profile: op.ProfileOIDC, Scopes: []string{"openid", "profile", "email", "offline_access"}},
 	{Name: "compat", Hash: keys.Hash("compat"), Profile: op.ProfileCompat, Scopes: []string{"openid"}},
+	{Name: "fapi2", Hash: keys.Hash("fapi2"), Profile: op.ProfileFAPI2, Scopes: []string{"openid"}},
 }
 
 // opened makes a house where clients may register, and where documents on this machine are fetched.
@@ -63,7 +64,7 @@ func TestAClientRegistersReadsChangesAndDeletesItself(t *testing.T) {
 			t.Errorf("%s is %q, not %q", name, made.text(name), want)
 		}
 	}
-	if made.body["client_secret_expires_at"] != float64(0) || made.body["unknown"] != nil {
+	if made.body["client_secret_expires_at"] != float64(0) || made.body["unknown"] != nil || made.text("client_name#en") != "Service in English" {
 		t.Errorf("%v", made.body)
 	}
 
@@ -82,7 +83,7 @@ func TestAClientRegistersReadsChangesAndDeletesItself(t *testing.T) {
 
 	path := "/register/" + id
 	read := h.registration(http.MethodGet, path, token, nil)
-	if read.status != http.StatusOK || read.body["client_secret"] != nil || read.text("initiate_login_uri") != "https://rp.example/login" {
+	if read.status != http.StatusOK || read.body["client_secret"] != nil || read.text("registration_access_token") != token || read.text("initiate_login_uri") != "https://rp.example/login" {
 		t.Errorf("%d %v", read.status, read.body)
 	}
 	for _, wrong := range []string{"", "stand", made.text("client_secret"), token[:len(token)-1]} {
@@ -90,7 +91,13 @@ func TestAClientRegistersReadsChangesAndDeletesItself(t *testing.T) {
 			t.Errorf("with the token %q: %d", wrong, got.status)
 		}
 	}
-	changed := h.registration(http.MethodPut, path, token, map[string]any{"redirect_uris": []string{"https://rp.example/other"}})
+	for name, value := range map[string]string{"client_id": "another", "client_secret": "one of its own choice"} {
+		got := h.registration(http.MethodPut, path, token, map[string]any{"redirect_uris": []string{"https://rp.example/other"}, name: value})
+		if got.status != http.StatusBadRequest || !strings.Contains(got.text("error_description"), name) {
+			t.Errorf("a change of %s: %d %v", name, got.status, got.body)
+		}
+	}
+	changed := h.registration(http.MethodPut, path, token, map[string]any{"redirect_uris": []string{"https://rp.example/other"}, "client_id": id, "client_secret": secret})
 	if changed.status != http.StatusOK || changed.body["client_secret"] != nil || changed.text("client_name") != "" {
 		t.Errorf("%d %v", changed.status, changed.body)
 	}
@@ -186,6 +193,15 @@ func TestAnInitialTokenSaysWhatItsClientsBecome(t *testing.T) {
 	ask := url.Values{"client_id": {made.text("client_id")}, "redirect_uri": {"https://rp.example/cb"}, "response_type": {"code"}, "scope": {"openid"}}
 	if h.authorize(ask).back().Get("code") == "" {
 		t.Error("a client of the profile oidc-compat needs PKCE")
+	}
+	fapi := map[string]any{"redirect_uris": []string{"https://rp.example/cb"}, "token_endpoint_auth_method": "private_key_jwt",
+		"jwks": json.RawMessage(keySet(t, jose.JSONWebKey{Key: ecKey(t).Public(), KeyID: "k1", Use: "sig"}))}
+	if got := h.registration(http.MethodPost, "/register", "fapi2", fapi); got.status != http.StatusCreated || got.text("id_token_signed_response_alg") != "PS256" {
+		t.Errorf("a client of the profile fapi2: %d %v", got.status, got.body)
+	}
+	delete(fapi, "token_endpoint_auth_method")
+	if got := h.registration(http.MethodPost, "/register", "fapi2", fapi); got.text("error") != "invalid_client_metadata" {
+		t.Errorf("a client of the profile fapi2 with a secret: %v", got.body)
 	}
 	public := h.registration(http.MethodPost, "/register", "compat", map[string]any{"redirect_uris": []string{"https://rp.example/cb"}, "token_endpoint_auth_method": "none"})
 	if public.text("error") != "invalid_client_metadata" {

@@ -125,6 +125,11 @@ func (p *Provider) answerError(w http.ResponseWriter, r *http.Request, err error
 	if wire.code == "use_dpop_nonce" {
 		w.Header().Set("DPoP-Nonce", p.proofs.nonce(0))
 	}
+	if wire.code == "" { // there was no token at all, so there is no error to name (RFC 6750 §3.1)
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(wire.status)
+		return
+	}
 	answerJSON(w, wire.status, errorBody{wire.code, wire.description})
 }
 

@@ -253,7 +253,7 @@ func TestTrap8ARequestObjectThatNobodySignedIsRefusedWhole(t *testing.T) {
 	h := trapHouse(t)
 	unsignedRequest := "eyJhbGciOiJub25lIn0.eyJjbGllbnRfaWQiOiJ3ZWIiLCJzY29wZSI6Im9wZW5pZCJ9."
 	for name, row := range map[string]struct{ value, want string }{
-		"request":     {unsignedRequest, "invalid_request_object"},
+		"request":     {unsignedRequest, "request_not_supported"}, // the client has no keys; what signers hear is TestP28ASpoiltRequestObjectIsRefused
 		"request_uri": {"https://rp.example/request.jwt", "request_uri_not_supported"},
 	} {
 		if back := h.authorize(codeRequest("web", name, row.value)).back(); back.Get("error") != row.want || back.Get("iss") != issuer || back.Get("state") != "state" {
@@ -271,6 +271,10 @@ func TestTrap9P42TheWireIsStrict(t *testing.T) {
 	access := tokens.text("access_token")
 	if c := h.userinfo("Bearer " + access).header.Get("Cache-Control"); !strings.Contains(c, "no-store") {
 		t.Errorf("userinfo may be kept: %q", c)
+	}
+	// RFC 6750 §3.1: where nothing was asked with, no error is named, in a body as little as in the challenge.
+	if none := h.userinfo(""); none.status != http.StatusUnauthorized || none.body != nil || strings.Contains(none.header.Get("WWW-Authenticate"), "error") {
+		t.Errorf("userinfo without a token: %d %v %v", none.status, none.header, none.body)
 	}
 	basicAuth := []string{"Authorization", basic("web", "web-secret")}
 	form := []string{"Content-Type", "application/x-www-form-urlencoded"}

@@ -93,7 +93,7 @@ func basicModules() []module {
 			r.refused(r.authorize(r.op.ids.compat, "request_uri", "https://rp.example/request.jwt"), "request_uri_not_supported")
 		}},
 		{"oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported", "an unsigned request object is refused, never ignored", func(r *run) {
-			r.refused(r.authorize(r.op.ids.compat, "request", unsignedObject(r)), "request_not_supported", "invalid_request_object")
+			r.refused(r.authorize(r.op.ids.compat, "request", unsignedObject(r)), "request_not_supported")
 		}},
 		{"oidcc-claims-essential", "an essential claim asked by name is at userinfo", func(r *run) {
 			got := r.tokens(r.op.ids.compat, "claims", `{"userinfo":{"name":{"essential":true}}}`)
@@ -102,7 +102,7 @@ func basicModules() []module {
 			}
 		}},
 		{"oidcc-ensure-request-object-with-redirect-uri", "a redirect_uri inside an unsigned object leads nowhere", func(r *run) {
-			r.refused(r.authorize(r.op.ids.compat, "request", unsignedObject(r)), "request_not_supported", "invalid_request_object")
+			r.refused(r.authorize(r.op.ids.compat, "request", unsignedObject(r)), "request_not_supported")
 		}},
 		{"oidcc-refresh-token", "new tokens, random and not to be kept, an ID token for the same person and time; refused to another client", refreshToken},
 		{"oidcc-ensure-request-with-valid-pkce-succeeds", "PKCE with S256 where it is not needed", func(r *run) {
