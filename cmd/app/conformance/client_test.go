@@ -57,7 +57,7 @@ type identities struct {
 
 func newIdentities(t testing.TB, vouches authority, rp *site) *identities {
 	t.Helper()
-	all := "openid profile email phone address snils inn offline_access"
+	all := "openid profile email phone address snils inn offline_access accounts"
 	ids := &identities{
 		compat: &client{id: "compat", auth: "client_secret_basic", secret: "compat-secret", scope: "openid"},
 		second: &client{id: "second", auth: "client_secret_basic", secret: "second-secret", scope: "openid"},

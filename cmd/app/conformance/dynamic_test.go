@@ -16,8 +16,11 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// initialToken lets clients register, with the profile oidc-compat.
-const initialToken = "an initial access token that a runner gave out"
+// initialToken lets clients register, with the profile oidc-compat; fapiToken with the profile fapi2.
+const (
+	initialToken = "an initial access token that a runner gave out"
+	fapiToken    = "another that a runner gave out"
+)
 
 func TestConf_dynamic(t *testing.T)    { plan(t, "dynamic", dynamicModules(), "") }
 func TestConf_thirdparty(t *testing.T) { plan(t, "thirdparty", thirdPartyModules(), "") }
@@ -111,6 +114,11 @@ func thirdPartyModules() []module {
 // registration sends metadata of a good client with these changes (pairs of a name and a value).
 func (r *run) registration(method, id string, changes ...any) reply {
 	r.Helper()
+	return r.registrationBy(initialToken, method, id, changes...)
+}
+
+func (r *run) registrationBy(token, method, id string, changes ...any) reply {
+	r.Helper()
 	metadata := map[string]any{"redirect_uris": []string{callback}, "client_name": "Dynamic", "scope": "openid email offline_access"}
 	for i := 0; i+1 < len(changes); i += 2 {
 		metadata[changes[i].(string)] = changes[i+1]
@@ -119,7 +127,7 @@ func (r *run) registration(method, id string, changes ...any) reply {
 	must(r, err)
 	q, err := http.NewRequest(method, r.op.endpoint("registration_endpoint")+id, bytes.NewReader(body))
 	must(r, err)
-	q.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + initialToken}}
+	q.Header = http.Header{"Content-Type": {"application/json"}, "Authorization": {"Bearer " + token}}
 	response, err := r.op.server.Client().Do(q)
 	must(r, err)
 	defer response.Body.Close()

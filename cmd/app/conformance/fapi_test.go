@@ -11,6 +11,26 @@ import (
 
 func TestConf_fapi2(t *testing.T) { plan(t, "fapi2", fapiModules(), "") }
 
+// The same modules with clients that registered themselves by an initial access token of the profile.
+func TestFAPIClientsThatRegisteredThemselvesPassThePlan(t *testing.T) {
+	plan(t, "fapi2 registered", fapiModules(), "", func(p *provider) {
+		r := &run{TB: t, op: p}
+		for _, c := range []**client{&p.ids.fapi, &p.ids.fapiTwin, &p.ids.fapiRSA} {
+			*c = r.registersUnder(fapiToken, *c)
+		}
+	})
+}
+
+// registersUnder registers a client like this one: with its key, and bound to proofs by the profile of the initial access token.
+func (r *run) registersUnder(token string, like *client) *client {
+	r.Helper()
+	c := *like
+	c.kid = like.id
+	return r.asClient(&c, r.registrationBy(token, http.MethodPost, "", "token_endpoint_auth_method", c.auth, "token_endpoint_auth_signing_alg", c.alg,
+		"jwks", map[string]any{"keys": []any{publicJWK(r, c.key.Public(), c.kid)}}, "redirect_uris", []string{callback, callback + "?dummy1=lorem"},
+		"grant_types", []string{"authorization_code", "refresh_token"}, "scope", "openid profile email offline_access", "dpop_bound_access_tokens", true))
+}
+
 // fapiModules are those of the plan with private_key_jwt and DPoP, as OpenID Connect.
 func fapiModules() []module {
 	return slices.Concat(fapiNormal(), fapiProofs(), fapiRequests(), fapiTokens(), fapiPushed())

@@ -104,7 +104,8 @@ func (p *provider) node(t *testing.T, dir string, stores func(*app.Config)) *app
 		MTLS:           app.MTLS{Origin: p.mutual.URL, Header: "Client-Cert", Authorities: p.authorities},
 		TrustedProxies: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, // nobody: what is shown is shown on the connection itself
 		Outbound:       app.Outbound{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}},
-		Registration:   []app.InitialToken{{Name: "suite", Token: keys.NewSecret(initialToken), Profile: "oidc-compat"}}}
+		Registration: []app.InitialToken{{Name: "suite", Token: keys.NewSecret(initialToken), Profile: "oidc-compat"},
+			{Name: "suite-fapi2", Token: keys.NewSecret(fapiToken), Profile: "fapi2"}}}
 	if stores != nil {
 		stores(&cfg)
 	}
