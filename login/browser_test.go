@@ -23,6 +23,7 @@ type browser struct {
 	page   *html.Node
 	text   string
 	left   *url.URL // where a redirect led out of our origin
+	agent  string   // User-Agent, where it matters
 	also   []string // other origins that the browser follows to: banks
 }
 
@@ -87,6 +88,9 @@ func (b *browser) do(r *http.Request) *browser {
 	b.t.Helper()
 	b.left = nil
 	r.Header.Set("X-Request-Id", "test-request")
+	if b.agent != "" {
+		r.Header.Set("User-Agent", b.agent)
+	}
 	response, err := b.http.Do(r)
 	if err != nil {
 		b.t.Fatal(err)

@@ -42,8 +42,14 @@ func TestEveryAttackOnTheProtocolHasATest(t *testing.T) {
 	for i := range 11 { // guessing
 		ids = append(ids, fmt.Sprintf("G%02d", i+1))
 	}
-	for i := range 7 { // banks
+	for i := range 11 { // banks and levels
 		ids = append(ids, fmt.Sprintf("L%02d", i+1))
+	}
+	for i := range 10 { // sessions and browsers
+		ids = append(ids, fmt.Sprintf("S%02d", i+1))
+	}
+	for i := range 7 { // electronic signatures
+		ids = append(ids, fmt.Sprintf("E%02d", i+1))
 	}
 	for i := range 12 { // second factors
 		ids = append(ids, fmt.Sprintf("F%02d", i+1))

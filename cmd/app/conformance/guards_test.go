@@ -81,6 +81,11 @@ var guards = []guard{
 	{"P43", "op/server.go", `h.Set("Cache-Control", "no-store")`, `_ = h`},
 	{"P43", "storage/ephemera/ephemera.go", `return s.cfg.Sealer.Index("ephemera/"+kind, key)`, `return kind + key`},
 
+	{"S02", "login/cookies.go", `Secure:   d.secure(),`, ``},
+	{"S03", "login/routes.go", `return guard.Handler(mux)`, `_ = guard; return mux`},
+	{"S04", "templates/templates.go", `h.Set("X-Frame-Options", "DENY")`, ``},
+	{"S05", "templates/templates.go", `script-src 'self'; style-src`, `script-src *; style-src`},
+	{"S10", "login/attempt.go", `return browser != "" && subtle`, `return true || subtle`},
 	{"F11", "account/approval.go", `openAsks   = 3 `, `openAsks   = 30 `},
 	{"F11", "account/approval.go", `if quiet {`, `if quiet && id == "" {`},
 	{"F11", "account/approval.go", `if !a.HasPush() || !a.Knows(req.Browser, now) {`, `if !a.HasPush() {`},
