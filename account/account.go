@@ -7,6 +7,8 @@
 package account
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/vhod-id/vhod/account/credential"
@@ -134,6 +136,12 @@ type Passport struct {
 // Address is the address of registration.
 type Address struct {
 	Region, City, Street, House, Flat, Postcode string
+}
+
+// Formatted is the address on one line, without what is not there.
+func (d Address) Formatted() string {
+	parts := []string{d.Postcode, d.Region, d.City, strings.TrimSpace(d.Street + " " + d.House), d.Flat}
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
 // Application is a draft of everything that a level asks for.

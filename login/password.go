@@ -43,7 +43,7 @@ func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 	data := passwordData{
 		Toll:       due,
 		Attempt:    a.ID,
-		Identifier: a.Typed,
+		Identifier: a.shown(),
 		Username:   a.Typed,
 		ForgotURL:  at(paths[stepRecoveryStart], a),
 		Reauth:     a.Fixed,
@@ -63,6 +63,14 @@ func (d *Door) renderPassword(w http.ResponseWriter, r *http.Request, v *visit, 
 		page.Back = data.ChangeURL
 	}
 	return d.renderForm(w, r, a, page, err)
+}
+
+// shown is what the person typed to say who they are, with a telephone number as people read it.
+func (a *attempt) shown() string {
+	if a.Identifier.Kind == account.ByPhone {
+		return account.FormatPhone(a.Identifier.Value)
+	}
+	return a.Typed
 }
 
 // takePassword proves the first factor. Unknown identifier, wrong password and a locked account before

@@ -149,8 +149,7 @@ func TestInAStormUnknownIdentifiersLookLikeKnownOnes(t *testing.T) {
 		before := b.text
 		b.fill("continue", "password", "wrong").on("password")
 		form := b.find(func(n *htmlNode) bool { return has(n, "data-toll") })
-		return strings.NewReplacer(b.attempt(), "ID", attr(form, "data-toll"), "NONCE", phone, "PHONE", url.QueryEscape(phone), "PHONE",
-			strings.ReplaceAll(phone, "+", "&#43;"), "PHONE").Replace(before + b.text)
+		return strings.NewReplacer(append(unnamed(phone), b.attempt(), "ID", attr(form, "data-toll"), "NONCE")...).Replace(before + b.text)
 	}
 	if known, unknown := page("+79120001004"), page("+79120001099"); known != unknown {
 		t.Errorf("the pages differ:\n%s\n%s", known, unknown)

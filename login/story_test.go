@@ -334,13 +334,21 @@ func TestLanguageAndThemeStayOnOurOrigin(t *testing.T) {
 	b.open("/login?return=" + url.QueryEscape("//evil.example")).on("identify")
 }
 
+// unnamed are the ways in which a page writes a number, each with what to put for it.
+func unnamed(phone string) (pairs []string) {
+	for _, written := range []string{phone, account.FormatPhone(phone)} {
+		pairs = append(pairs, written, "PHONE", url.QueryEscape(written), "PHONE", strings.ReplaceAll(written, "+", "&#43;"), "PHONE")
+	}
+	return pairs
+}
+
 func TestUnknownIdentifierAndWrongPasswordLookAlike(t *testing.T) {
 	h := newHouse(t)
 	h.person("+79120000020")
 	h.person("+79120000021", func(a *account.Account) { a.Status = account.Locked })
 	page := func(phone, secret string) string {
 		b := h.browser().open("/login").fill("continue", "identifier", phone).fill("continue", "password", secret)
-		return strings.NewReplacer(b.attempt(), "ID", phone, "PHONE", url.QueryEscape(phone), "PHONE", strings.ReplaceAll(phone, "+", "&#43;"), "PHONE").Replace(b.text) + b.head.Get("Set-Cookie") + b.at.Path
+		return strings.NewReplacer(append(unnamed(phone), b.attempt(), "ID")...).Replace(b.text) + b.head.Get("Set-Cookie") + b.at.Path
 	}
 	known, unknown, locked := page("+79120000020", "wrong"), page("+79120000099", "wrong"), page("+79120000021", "wrong")
 	if known != unknown || known != locked {

@@ -33,7 +33,7 @@ var claimTable = []claim{
 	{"phone_number_verified", "phone", account.Simplified, func(a *account.Account) any { return flag(a.Phone) }, nil},
 	{"email", "email", account.Simplified, func(a *account.Account) any { return text(a.Email.Value) }, nil},
 	{"email_verified", "email", account.Simplified, func(a *account.Account) any { return flag(a.Email) }, nil},
-	{"address", "address", account.Standard, addressClaim, func(a *account.Account) string { return formatAddress(a.Address) }},
+	{"address", "address", account.Standard, addressClaim, func(a *account.Account) string { return a.Address.Formatted() }},
 	{"snils", "snils", account.Standard, func(a *account.Account) any { return text(a.SNILS.Reveal()) }, func(a *account.Account) string { return a.SNILS.Formatted() }},
 	{"inn", "inn", account.Standard, func(a *account.Account) any { return text(a.INN.Reveal()) }, nil},
 	{"id_doc", "id_doc", account.Standard, passportClaim, func(a *account.Account) string { return strings.TrimSpace(a.Passport.Series + " " + a.Passport.Number) }},
@@ -84,18 +84,13 @@ func addressClaim(a *account.Account) any {
 	if a.Address.Flat != "" {
 		street += ", " + a.Address.Flat
 	}
-	out := map[string]string{"formatted": formatAddress(a.Address), "country": "RU"}
+	out := map[string]string{"formatted": a.Address.Formatted(), "country": "RU"}
 	for k, v := range map[string]string{"region": a.Address.Region, "locality": a.Address.City, "street_address": street, "postal_code": a.Address.Postcode} {
 		if v != "" {
 			out[k] = v
 		}
 	}
 	return out
-}
-
-func formatAddress(d account.Address) string {
-	parts := []string{d.Postcode, d.Region, d.City, strings.TrimSpace(d.Street + " " + d.House), d.Flat}
-	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ", ")
 }
 
 func passportClaim(a *account.Account) any {

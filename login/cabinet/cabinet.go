@@ -181,7 +181,7 @@ type profileData struct {
 
 func (c *Room) profile(w http.ResponseWriter, r *http.Request, v visit) error {
 	data := profileData{
-		Account: v.person, Phone: v.person.Phone.Value,
+		Account: v.person, Phone: account.FormatPhone(v.person.Phone.Value),
 		Gender: string(v.person.Person.Gender), Evidence: v.person.Evidence,
 	}
 	return c.render(w, r, c.page(v, "me-profile", data))
