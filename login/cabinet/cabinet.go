@@ -141,36 +141,6 @@ func seeOther(w http.ResponseWriter, r *http.Request, to string) error {
 	return nil
 }
 
-// overviewData is what the page me shows.
-type overviewData struct {
-	Level    string
-	CanRaise bool
-	Protect  bool          // no second factor yet
-	Pleas    []account.Tie // somebody who trusts the person wants back in
-	Offers   int           // somebody wants to trust them
-	Last     []line
-	Services int
-}
-
-// lastLines is how much of the history the overview shows.
-const lastLines = 5
-
-func (c *Room) overview(w http.ResponseWriter, r *http.Request, v visit) error {
-	events, err := c.cfg.Accounts.Journal(r.Context(), v.person.ID, 0, lastLines)
-	if err != nil {
-		return err
-	}
-	data := overviewData{
-		Level:    v.person.Level.String(),
-		CanRaise: v.person.Level < account.Verified,
-		Protect:  !v.person.HasSecondFactor(),
-		Last:     c.lines(events, c.lang(r)),
-		Services: len(v.person.Grants),
-		Pleas:    pleas(v.person, c.cfg.Now()), Offers: len(offers(v.person, c.cfg.Now())),
-	}
-	return c.render(w, r, c.page(v, "me", data))
-}
-
 // profileData is what the page me-profile shows.
 type profileData struct {
 	Account  *account.Account
