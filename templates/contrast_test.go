@@ -21,7 +21,7 @@ var pairs = []struct {
 	{"text", "page", 4.5}, {"text", "card", 4.5}, {"quiet", "card", 4.5}, {"quiet", "page", 4.5}, {"link", "card", 4.5}, {"link", "page", 4.5},
 	{"action-text", "action", 4.5}, {"action-text", "action-over", 4.5}, {"error", "card", 4.5}, {"error", "error-back", 4.5}, {"text", "error-back", 4.5},
 	{"good", "good-back", 4.5}, {"text", "good-back", 4.5}, {"link", "good-back", 4.5}, {"focus-text", "focus", 4.5},
-	{"quiet", "card", 3}, {"action", "card", 3}, {"error", "card", 3}, {"text", "card", 3},
+	{"brand-text", "brand", 4.5}, {"quiet", "good-back", 4.5}, {"edge", "card", 3}, {"edge", "page", 3}, {"action", "card", 3}, {"error", "card", 3}, {"text", "card", 3},
 }
 
 var property = regexp.MustCompile(`--([a-z-]+): #([0-9a-f]{6})`)
