@@ -20,7 +20,7 @@ func (d *Door) showActivation(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) renderActivation(w http.ResponseWriter, r *http.Request, err error) error {
-	page := templates.Page{Name: "recovery-activation", Data: activationData{Code: clip(r.FormValue("code"))}}
+	page := templates.Page{Name: "recovery-activation", Back: "/recovery", Data: activationData{Code: clip(r.FormValue("code"))}}
 	return d.renderForm(w, r, nil, page, err)
 }
 

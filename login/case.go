@@ -18,7 +18,7 @@ func (d *Door) showCase(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (d *Door) renderCase(w http.ResponseWriter, r *http.Request, fields map[string]string, err error) error {
-	return d.renderForm(w, r, nil, templates.Page{Name: "recovery-case", Data: caseData{fields}}, err)
+	return d.renderForm(w, r, nil, templates.Page{Name: "recovery-case", Back: "/recovery", Data: caseData{fields}}, err)
 }
 
 // takeCase files a case. What it answers depends on the form alone, and on nothing that an account knows (C19).

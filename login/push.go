@@ -264,6 +264,7 @@ func (d *Door) renderApprove(w http.ResponseWriter, r *http.Request, failed erro
 	page := (&visit{}).page(d, r, "me-approve", data)
 	page.Notice = approveDone[done]
 	if device == nil {
+		page.Back = securityPage
 		return d.render(w, r, nil, page)
 	}
 	if device.Subscription.IsZero() {

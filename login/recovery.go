@@ -76,6 +76,7 @@ func (d *Door) showRecovery(w http.ResponseWriter, r *http.Request) error {
 
 func (d *Door) renderRecovery(w http.ResponseWriter, r *http.Request, v *visit, typed string, err error) error {
 	page := v.page(d, r, "recovery", recoveryData{Attempt: v.attempt.ID, Identifier: typed})
+	page.Back = signInURL(v.attempt)
 	return d.renderForm(w, r, v.attempt, page, err)
 }
 

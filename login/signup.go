@@ -115,7 +115,9 @@ func (d *Door) renderContact(w http.ResponseWriter, r *http.Request, v *visit, t
 	if s := a.SignUp; err == nil && s != nil {
 		typed.Phone, typed.Email = s.Phone, s.Email
 	}
-	return d.renderForm(w, r, a, v.page(d, r, "signup-contact", typed), err)
+	page := v.page(d, r, "signup-contact", typed)
+	page.Back = typed.SignInURL
+	return d.renderForm(w, r, a, page, err)
 }
 
 // takeContact keeps both contacts and sends the first code. A contact that belongs to somebody goes

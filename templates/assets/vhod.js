@@ -16,12 +16,15 @@ for (const button of document.querySelectorAll('[data-show]')) {
 	input.form?.addEventListener('submit', () => { input.type = 'password' })
 }
 
-// Count down to the moment when a code may be sent again.
+// Count down to the moment when a code may be sent again: on the button, in silence, and aloud when it has come.
 for (const button of document.querySelectorAll('[data-resend-seconds]')) {
 	const at = Date.now() + 1000 * Number(button.dataset.resendSeconds || 0)
 	const words = button.textContent
+	const [wait, now] = ['wait', 'now'].map((name) => button.form.querySelector(`[data-resend-${name}]`))
+	if (wait) wait.hidden = true
 	const tick = () => {
 		const left = Math.ceil((at - Date.now()) / 1000)
+		if (button.disabled && left <= 0) now.textContent = now.dataset.resendNow
 		button.disabled = left > 0
 		button.textContent = left > 0 ? `${words} (${left})` : words
 		if (left > 0) setTimeout(tick, 1000)
