@@ -433,3 +433,17 @@ func TestSigningOutLoadsServicesInFramesThatThePolicyNames(t *testing.T) {
 		t.Error("a frame without a session that ended")
 	}
 }
+
+func TestHelpLeadsToTheDocumentsThatPeopleAgreeTo(t *testing.T) {
+	h := newHouse(t)
+	for _, document := range []string{"terms", "privacy"} {
+		b := h.browser().open("/help").on("help")
+		link := b.find(func(n *htmlNode) bool { return attr(n, "href") == "/agreement/"+document })
+		if link == nil {
+			t.Fatalf("help leads to no %s", document)
+		}
+		if b.open(attr(link, "href")).on("agreement"); !strings.Contains(b.text, textOf(link)) {
+			t.Errorf("%s is not what the link says", document)
+		}
+	}
+}

@@ -44,10 +44,15 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			}
 			c.open(s.url(0, "/authorize?client_id=nobody"))
 			c.looked("error")
-			c.open(s.url(0, "/help"))
-			c.looked("help")
-			c.open(s.url(0, "/recovery"))
-			c.looked("recovery")
+			for _, path := range []string{"/help", "/nowhere", "/login/password?attempt=gone", "/agreement/terms", "/logout", "/device", "/recovery"} {
+				c.open(s.url(0, path))
+				c.looked(c.page() + " at " + path)
+			}
+			for _, way := range []string{"qr", "bank", "esign"} {
+				c.open(s.url(0, "/login"))
+				c.press(way)
+				c.looked(way)
+			}
 			for _, page := range []string{"activation", "case"} {
 				c.open(s.url(0, "/recovery/"+page))
 				c.press("continue") // errors beside their fields
@@ -59,9 +64,11 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			c.looked("identify with an error")
 			c.follow(`[data-action="sign-up"]`)
 			c.walk("portal-fines")
-			for _, path := range []string{"/me", "/me/profile", "/me/security", "/me/security/switches", "/me/sessions", "/me/history", "/me/services"} {
+			for _, path := range []string{"/me", "/me/profile", "/me/security", "/me/security/switches", "/me/sessions", "/me/history", "/me/services",
+				"/me/requests", "/me/trusted", "/me/trusted/new", "/me/security/rehearsal?lost=phone", "/me/security/password", "/me/security/bank",
+				"/me/security/esign", "/protect/passkey", "/protect/sms", "/logout"} {
 				c.open(s.url(0, path))
-				c.looked(c.page())
+				c.looked(c.page() + " at " + path)
 			}
 			c.open(s.url(0, "/protect/push"))
 			c.walk("protect-push")
@@ -69,11 +76,28 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			c.open(s.url(0, "/me/approve"))
 			c.script(`document.querySelector('form[data-push-key]').hidden = false`) // a browser that may be told of requests
 			c.looked("me-approve")
-			if seen < 30 {
+			lookAtRecovery(c)
+			if seen < 55 {
 				t.Errorf("only %d pages were looked at", seen)
 			}
 		})
 	}
+}
+
+// lookAtRecovery goes the way of somebody who lost their second factor.
+func lookAtRecovery(c *citizen) {
+	c.t.Helper()
+	c.open(c.stand.url(0, "/recovery"))
+	c.fill("identifier", c.p.Phone)
+	c.press("continue")
+	c.looked("recovery-code")
+	c.fill("code", c.stand.lastMessage("sms", c.p.Phone, "").Code)
+	c.press("continue")
+	c.looked(c.page())
+	c.follow(`main [data-way="lost"]`)
+	c.looked("recovery-ways")
+	c.press("wait")
+	c.looked("recovery-wait")
 }
 
 // audit runs axe-core over the page that is shown, and fails for every violation that it finds.
