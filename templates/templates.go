@@ -50,7 +50,7 @@ type Page struct {
 	Back       string         // link of "Back", when there is one
 	Errors     []FieldError   // error summary and inline messages
 	Notice     string         // message id of a banner, such as "notice.saved"
-	Refresh    int            // seconds until the page asks again by itself (meta refresh), 0: never
+	Refresh    int            // seconds until the page asks again by itself: in silence, or without scripts by loading anew; 0: never
 	Live       string         // path of the events that say when this page is out of date; without scripts it asks again every few seconds
 	Section    string         // active entry of the cabinet's menu; empty outside
 	FormAction []string       // origins to which this page's forms lead by a redirect, for the CSP

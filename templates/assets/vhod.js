@@ -70,6 +70,19 @@ if (live) {
 	events.addEventListener('error', () => { if (events.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 4000) })
 }
 
+// A page that asks again by itself, in silence: it is shown anew only when it has something else to say.
+const again = document.querySelector('main[data-again]')
+if (again) {
+	const said = again.textContent
+	setInterval(async () => {
+		const answer = await fetch(location.href, { redirect: 'manual' }).catch(() => null)
+		if (answer?.ok) {
+			const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+			if (page.querySelector('main')?.textContent !== said) location.reload()
+		} else if (answer?.type === 'opaqueredirect') location.reload()
+	}, 1000 * Number(again.dataset.again))
+}
+
 // A code that changes every second, for as long as the page is there.
 const ticking = document.querySelector('img[data-every-second]')
 if (ticking) setInterval(() => { ticking.src = `${ticking.dataset.everySecond}&at=${Date.now()}` }, 1000)
