@@ -152,7 +152,7 @@ func (a *clientAuth) verifyAssertion(ctx context.Context, c *Client, assertion s
 // judgeAssertion checks audience and times.
 func (a *clientAuth) judgeAssertion(r *http.Request, c *Client, claims assertionClaims) error {
 	if !a.audienceFits(r, c, claims.Audience) {
-		return diagnosed("invalid_client", "assertion.audience", "aud must be the issuer, %s", a.issuer)
+		return diagnosed("invalid_client", "assertion.audience", "aud is %s and must be the issuer, %s", printable(string(claims.Audience)), a.issuer)
 	}
 	if claims.Expires == nil {
 		return diagnosed("invalid_client", "assertion.lifetime", "exp is missing")

@@ -56,6 +56,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	client := p.clients.client(r.Context(), form.Get("client_id"))
 	if client == nil {
 		b := refuse("invalid_client", "client.unknown", "no client has this client_id")
+		if !form.Has("client_id") {
+			b = refuse("invalid_request", "client.missing", "client_id is missing")
+		}
 		b.diagnosis.Arrived = printable(form.Get("client_id"))
 		p.showRefusal(w, r, nil, b)
 		return
@@ -224,7 +227,7 @@ func checkScopes(client *Client, req *AuthRequest, form url.Values) error {
 			continue
 		}
 		if !slices.Contains(client.Scopes, s) {
-			return refuse("invalid_scope", "scope.not_granted", "the scope "+printable(s)+" is not granted to this client")
+			return refuse("invalid_scope", "scope.not_granted", "the scope "+printable(s)+" is not granted to this client, which has: "+strings.Join(client.Scopes, " "))
 		}
 		req.Scopes = append(req.Scopes, s)
 	}
@@ -248,6 +251,8 @@ func (p *Provider) checkPKCE(client *Client, req *AuthRequest, form url.Values) 
 		return nil
 	case req.Challenge == "":
 		return refuse("invalid_request", "pkce.missing", "code_challenge is missing: PKCE with S256 is needed (RFC 7636)")
+	case method == "":
+		return refuse("invalid_request", "pkce.plain", "code_challenge_method is missing, which means plain (RFC 7636 4.3): send S256")
 	case method != "S256":
 		return refuse("invalid_request", "pkce.plain", "code_challenge_method must be S256")
 	case len(req.Challenge) != leastVerifier || strings.Trim(req.Challenge, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "":
@@ -325,5 +330,6 @@ func (p *Provider) showRefusal(w http.ResponseWriter, r *http.Request, client *C
 		d.ClientID, d.ClientName = client.ID, client.DisplayName("ru")
 		d.ReturnURI = client.URI
 	}
+	d.advise(p.cfg.Issuer)
 	p.cfg.Front().Error(w, r, http.StatusBadRequest, d)
 }

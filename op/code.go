@@ -20,6 +20,9 @@ import (
 // codeLife is how long a code may be redeemed (FAPI 2.0 §5.3.2.1: at most 60 s).
 const codeLife = 60 * time.Second
 
+// codeMemory is how long after that its client still hears by how much it came too late.
+const codeMemory = 5 * time.Minute
+
 // codeValue is what a code stands for, sealed in the ephemera.
 type codeValue struct {
 	ClientID      string
@@ -34,6 +37,7 @@ type codeValue struct {
 	Details       []Detail
 	Resources     []string
 	Customer      string
+	Until         time.Time // of a code
 }
 
 func codeKey(code string) string { return "code/" + keys.Hash(code) }
@@ -55,8 +59,10 @@ func (p *Provider) exchangeCode(r *http.Request, client *Client, form url.Values
 		return nil, fmt.Errorf("taking a code: %w", err)
 	}
 	if !ok {
-		p.codeReplayed(r, client, code)
-		return nil, fault("invalid_grant", "[code.spent] the code was used before, has expired (%d s), or was never issued", int(codeLife.Seconds()))
+		if p.codeReplayed(r, client, code) {
+			return nil, fault("invalid_grant", "[code.replayed] the code was used a second time: all tokens that came of it have ended")
+		}
+		return nil, fault("invalid_grant", "[code.spent] the code was used before, has expired long ago, or was never issued")
 	}
 	var v codeValue
 	if err := json.Unmarshal(raw, &v); err != nil {
@@ -64,6 +70,9 @@ func (p *Provider) exchangeCode(r *http.Request, client *Client, form url.Values
 	}
 	if err := v.check(client, form, jkt); err != nil {
 		return nil, err
+	}
+	if late := p.now().Sub(v.Until); late >= 0 {
+		return nil, fault("invalid_grant", "[code.expired] the code expired %s ago: it counts for %s", seconds(late), seconds(codeLife))
 	}
 	resources, err := target(client, v.Resources, form)
 	if err != nil {
@@ -154,11 +163,11 @@ func (p *Provider) familyOf(code string, v codeValue, jkt string, client *Client
 var replayRetry = []time.Duration{time.Second, 5 * time.Second}
 
 // codeReplayed ends whatever came of a code that is used a second time (RFC 6749 §4.1.2, RFC 9700 §4.5). The first use may
-// still be on its way to the store, so the look is repeated.
-func (p *Provider) codeReplayed(r *http.Request, client *Client, code string) {
+// still be on its way to the store, so the look is repeated. It reports whether something was found, and ended, at once.
+func (p *Provider) codeReplayed(r *http.Request, client *Client, code string) bool {
 	id, clientID := p.familyOfCode(code), client.ID
 	if p.endReplayed(r.Context(), id, clientID, client.DisplayName("ru")) {
-		return
+		return true
 	}
 	name := client.DisplayName("ru")
 	select {
@@ -176,6 +185,7 @@ func (p *Provider) codeReplayed(r *http.Request, client *Client, code string) {
 	}:
 	default: // the queue is full of such looks: one more changes nothing for what was found at once
 	}
+	return false
 }
 
 // endReplayed ends a family because something of it was used twice, journals it and tells the person.

@@ -6,6 +6,22 @@ import (
 	"strings"
 )
 
+// advice is the rule, and what to send instead, of refusals that are shown on a page and are about no address. ISSUER and CLIENT are filled in.
+var advice = map[string]struct{ rule, fix string }{
+	"client.unknown": {"A client is registered before it asks, and at each provider by itself (RFC 6749 §2).", "client_id=ID, as registered at ISSUER"},
+	"client.missing": {"A request says which client it is of (RFC 6749 §4.1.1).", "client_id=ID, as registered at ISSUER"},
+	"form.repeated":  {"A parameter stands at most once; several values of scope or prompt are one, with spaces between them (RFC 6749 §3.1).", "scope=openid%20email"},
+	"par.required":   {"The requests of this client are pushed by itself, and not brought by a browser (RFC 9126 §5).", "POST ISSUER/par, then ISSUER/authorize?client_id=CLIENT&request_uri=URI_OF_ITS_ANSWER"},
+	"par.over":       {"A request_uri counts for a minute, for the client that pushed it, and until a person has answered it (RFC 9126 §2.2, §4).", "POST ISSUER/par when the person clicks, and not before"},
+}
+
+// advise completes a diagnosis that names neither rule nor fix.
+func (d *Diagnosis) advise(issuer string) {
+	if known, ok := advice[d.Code]; ok && d.Rule == "" {
+		d.Rule, d.Fix = known.rule, strings.NewReplacer("ISSUER", issuer, "CLIENT", d.ClientID).Replace(known.fix)
+	}
+}
+
 // redirectRefusal shows what arrived beside what is registered, the first difference between them, and what to send instead.
 func redirectRefusal(client *Client, got, _, description string) error {
 	b := addressRefusal(client, got, client.RedirectURIs, "redirect_uri")

@@ -1,6 +1,7 @@
 package op_test
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,6 +58,26 @@ func TestEveryDiagnosisHasItsPageAndEveryPageItsDiagnosis(t *testing.T) {
 		code := strings.TrimSuffix(filepath.Base(page), ".md")
 		if code != "README" && !codes[code] {
 			t.Errorf("docs/errors/%s.md is about no code", code)
+		}
+	}
+}
+
+// Who integrates reads on the page what the rule is and what to send, whatever was wrong.
+func TestARefusalOnAPageNamesTheRuleAndTheFix(t *testing.T) {
+	h := newHouse(t, sampleClients()...)
+	for want, form := range map[string]url.Values{
+		"client.unknown":        codeRequest("nobody"),
+		"client.missing":        codeRequest("web", "client_id", ""),
+		"form.repeated":         {"client_id": {"web"}, "scope": {"openid", "phone"}},
+		"par.required":          codeRequest("strict"),
+		"par.over":              opened("web", "urn:ietf:params:oauth:request_uri:over"),
+		"redirect_uri.slash":    codeRequest("web", "redirect_uri", callback+"/"),
+		"redirect_uri.loopback": codeRequest("web", "redirect_uri", "http://127.0.0.1:8090/callback"),
+	} {
+		h.authorize(form)
+		d := h.front.shown
+		if d.Code != want || d.Rule == "" || d.Fix == "" || strings.Contains(d.Fix, "ISSUER") || strings.Contains(d.Fix, "CLIENT") {
+			t.Errorf("%s: %+v", want, d)
 		}
 	}
 }

@@ -342,7 +342,7 @@ func TestUsedCodeIsRefusedAndEndsWhatCameOfIt(t *testing.T) {
 	if status != http.StatusOK {
 		t.Fatalf("first use: %d %v", status, first)
 	}
-	if status, answer := h.redeem(clientOf("web"), code); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+	if status, answer := h.redeem(clientOf("web"), code); status != http.StatusBadRequest || answer["error"] != "invalid_grant" || !strings.HasPrefix(str(answer["error_description"]), "[code.replayed]") {
 		t.Errorf("second use: %d %v", status, answer)
 	}
 	if status, _ := h.userinfo(str(first["access_token"])); status != http.StatusUnauthorized {
@@ -415,9 +415,15 @@ func TestCodeIsRefusedToWhomItWasNotIssued(t *testing.T) {
 func TestCodeEndsAfterAMinute(t *testing.T) {
 	h := newRig(t)
 	code := h.code(clientOf("web"))
-	h.clock.Advance(61 * time.Second)
-	if status, answer := h.redeem(clientOf("web"), code); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+	h.clock.Advance(63 * time.Second)
+	if status, answer := h.redeem(clientOf("web"), code); status != http.StatusBadRequest || answer["error"] != "invalid_grant" ||
+		!strings.HasPrefix(str(answer["error_description"]), "[code.expired] the code expired 3 s ago") {
 		t.Errorf("got %d %v", status, answer)
+	}
+	code = h.code(clientOf("web"))
+	h.clock.Advance(10 * time.Minute)
+	if status, answer := h.redeem(clientOf("web"), code); status != http.StatusBadRequest || answer["error"] != "invalid_grant" {
+		t.Errorf("long after: %d %v", status, answer)
 	}
 }
 

@@ -117,11 +117,12 @@ func (p *Provider) grant(ctx context.Context, client *Client, req *AuthRequest, 
 	raw, err := json.Marshal(codeValue{
 		ClientID: client.ID, RedirectURI: req.RedirectURI, RedirectGiven: req.RedirectGiven, Challenge: req.Challenge, Scopes: req.Scopes,
 		Claims: req.Claims, Nonce: req.Nonce, JKT: req.DPoPJKT, Auth: auth, Details: p.signed(req.Details, auth.Signed), Resources: req.Resources, Customer: req.Customer,
+		Until: p.now().Add(codeLife),
 	})
 	if err != nil {
 		return Response{}, fmt.Errorf("encoding a code: %w", err)
 	}
-	if err := p.cfg.Ephemera.Put(ctx, codeKey(code), raw, codeLife); err != nil {
+	if err := p.cfg.Ephemera.Put(ctx, codeKey(code), raw, codeLife+codeMemory); err != nil {
 		return Response{}, fmt.Errorf("keeping a code: %w", err)
 	}
 	return p.response(ctx, req, map[string]string{"code": code})

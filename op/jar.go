@@ -125,7 +125,7 @@ func (p *Provider) judgeObject(client *Client, o requestObject, typ string) erro
 	case typ != typeRequest && o.Subject != "":
 		return badObject("request.client", "a request object has no sub (RFC 9101 10.8)")
 	case !slices.Contains(o.Audience, p.cfg.Issuer):
-		return badObject("request.audience", "aud must be the issuer, %s", p.cfg.Issuer)
+		return badObject("request.audience", "aud is %s and must be the issuer, %s", printable(strings.Join(o.Audience, " ")), p.cfg.Issuer)
 	case o.Expires == nil:
 		return badObject("request.time", "exp is missing")
 	case client.Profile == ProfileFAPI2 && o.NotBefore == nil:
