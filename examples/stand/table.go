@@ -40,7 +40,7 @@ func (s *Stand) Table() string {
 	if s.opt.TLS {
 		row("demo-mtls", "tls_client_auth, tokens bound to its certificate")
 	}
-	row("your own", "registered at /register with the initial access token stand, or stand-compat: PKCE not required")
+	row("your own", "registered at /register with the initial access token stand, or stand-compat: PKCE not required, or stand-fapi2: FAPI 2.0")
 	row()
 	row("FILE", "WHAT")
 	row(s.ConfigurationFile(), "the provider's configuration")

@@ -65,6 +65,7 @@ func TestGoldenConformancePageListsEveryModule(t *testing.T) {
 What the OpenID Foundation's suite asks of a provider, module by module, and the test that asks the same of the whole product by HTTPS (cmd/app/conformance).
 Every module is a subtest; ` + "`go test ./cmd/app/conformance -v`" + ` prints the table with its results. It runs on the embedded stores and, in ` + "`make test`" + `, on two nodes over PostgreSQL with Redis.
 The implicit and hybrid plans are out: what they want is refused (RFC 9700 §2.1.2). The page is written by the test that holds it (` + "`UPDATE_GOLDEN=1`" + `).
+How the suite itself is run against the stand: [suite.md](suite.md).
 `)
 	seen := map[string]bool{}
 	for _, p := range plans() {
