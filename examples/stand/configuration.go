@@ -50,7 +50,7 @@ func (s *Stand) writeConfiguration(key jose.JSONWebKey) error {
 		"Records": s.opt.Records, "Ephemera": s.opt.Ephemera, "World": s.origin(portWorld), "SMTP": s.smtp.Addr().String(),
 		"Root": s.authority.RootFile(), "Revoked": s.authority.ListFile(), "SMSKey": smsKey, "RegistryKey": registryKey, "Banks": banks, "KeysEvery": s.opt.KeysEvery, "Places": s.file("places.csv"), "Trust": s.trusted(), "TLS": s.opt.TLS,
 		"Certificate": s.file(fileCertificate), "Key": s.file(fileKey), "Portal": s.origin(portPortal), "PortalKeys": string(public),
-		"Mutual": s.origin(portMutual), "MutualListen": s.address(portMutual), "Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
+		"Mutual": s.origin(portMutual), "MutualListen": s.address(portMutual), "API": s.origin(portAPI), "Caller": s.origin(portCaller), "CallerByAddress": "http://" + s.address(portCaller),
 		"SecureCaller": "https://" + strings.TrimPrefix(s.origin(portCaller), "http://"),
 	}
 	for name, file := range map[string]string{"vhod.yaml": s.ConfigurationFile(), "clients.yaml": s.ClientsFile(), "places.csv": s.file("places.csv")} {

@@ -1,4 +1,4 @@
-// Package stand is everything of the stand but the provider: the portal, two banks, and the outside
+// Package stand is everything of the stand but the provider: the portal, two banks, an API, and the outside
 // world, in one process on loopback, with one clock.
 //
 // The provider joins them by configuration alone: the stand writes it as files, which serve the provider
@@ -22,6 +22,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/vhod-id/vhod/examples/api"
 	"github.com/vhod-id/vhod/examples/authority"
 	"github.com/vhod-id/vhod/examples/bank"
 	"github.com/vhod-id/vhod/examples/faults"
@@ -52,6 +53,7 @@ const (
 	portWorld
 	portOperations
 	portMutual      // with TLS: where clients show certificates
+	portAPI         // of somebody else, opened by tokens of the provider
 	portCaller = 10 // left free for a caller's own client
 )
 
@@ -109,6 +111,7 @@ func (s *Stand) open() (err error) {
 		func() error { return s.openWorld(population, broken) },
 		func() error { return s.openBanks(population, broken) },
 		func() error { return s.openPortal(key) },
+		s.openAPI,
 		func() error { return s.writeConfiguration(key) },
 	} {
 		if err := build(); err != nil {
@@ -201,6 +204,24 @@ func (s *Stand) openPortal(key jose.JSONWebKey) error {
 		return err
 	}
 	return s.listen(portPortal, p.Handler())
+}
+
+// openAPI asks callers for certificates where there is TLS: tokens may be bound to them.
+func (s *Stand) openAPI() error {
+	client, err := s.client()
+	if err != nil {
+		return err
+	}
+	a := api.New(api.Config{Origin: s.origin(portAPI), Issuer: s.origin(portProvider), ClientID: "demo-api", Secret: "demo-api-secret", HTTP: client, Now: s.clock.Now})
+	if err := s.listen(portAPI, a.Handler()); err != nil {
+		return err
+	}
+	if s.certificate != nil {
+		asks := s.certificate.Clone()
+		asks.ClientAuth = tls.RequestClientCert
+		s.servers[len(s.servers)-1].TLSConfig = asks
+	}
+	return nil
 }
 
 func (s *Stand) listen(offset int, h http.Handler) error {

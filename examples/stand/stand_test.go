@@ -182,7 +182,7 @@ func TestTheProvidersFilesAreYAMLForItsOwnerAlone(t *testing.T) {
 	if cfg.Issuer != fmt.Sprintf("http://localhost:%d", base) || len(cfg.SMS) != 1 || len(cfg.Banks) != 2 {
 		t.Errorf("%+v", cfg)
 	}
-	if len(clients.Clients) != 8 || clients.Clients[0].JWKS["keys"] == nil {
+	if len(clients.Clients) != 9 || clients.Clients[0].JWKS["keys"] == nil {
 		t.Fatalf("%+v", clients)
 	}
 	keys, _ := clients.Clients[0].JWKS["keys"].([]any)

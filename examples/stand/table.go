@@ -21,6 +21,7 @@ func (s *Stand) Table() string {
 	if s.opt.TLS {
 		row(s.origin(portMutual), "the provider's endpoints for clients with certificates")
 	}
+	row(s.origin(portAPI)+"/accounts", "an API that opens to access tokens with the scope accounts")
 	row(s.origin(portCaller), "left free for your own client (go run ./examples/hello)")
 	row()
 	row("PERSON", "LEVEL", "PHONE", "E-MAIL", "PASSWORD")
@@ -37,6 +38,7 @@ func (s *Stand) Table() string {
 	row("demo-device", "public, device grant")
 	row("demo-call / demo-call-secret", "CIBA: an operator asks a person, who answers at /me/requests")
 	row("demo-machine / demo-machine-secret", "client_credentials")
+	row("demo-api / demo-api-secret", "asks introspection of the tokens that its API is opened by")
 	if s.opt.TLS {
 		row("demo-mtls", "tls_client_auth, tokens bound to its certificate")
 	}

@@ -25,6 +25,7 @@ import (
 func main() {
 	var o options
 	flag.StringVar(&o.issuer, "issuer", "https://localhost:8080", "the provider")
+	flag.StringVar(&o.api, "api", "https://localhost:8087", "the API of the stand, which the variants plain_oauth ask")
 	flag.StringVar(&o.suite, "suite", "https://localhost.emobix.co.uk:8443", "the suite, as a browser names it")
 	flag.StringVar(&o.alias, "alias", "vhod", "alias of the plans, part of their callback addresses")
 	flag.StringVar(&o.phone, "phone", "", "phone of the person who signs in, as the stand prints it")
@@ -37,7 +38,7 @@ func main() {
 	}
 }
 
-type options struct{ issuer, suite, alias, phone, password string }
+type options struct{ issuer, api, suite, alias, phone, password string }
 
 // object is JSON as the suite and `vhod apply` read it.
 type object = map[string]any
@@ -72,7 +73,10 @@ func (o options) files() (map[string]object, error) {
 		o.client("suite-1", object{"profile": "oidc-compat", "secret": secret, "auth": []string{"client_secret_basic", "client_secret_post"}}),
 		o.client("suite-2", object{"profile": "oidc-compat", "secret": secret2, "auth": []string{"client_secret_basic", "client_secret_post"}}),
 	}
-	fapi, mutual := o.plan(), o.plan()
+	files := map[string]object{}
+	for _, name := range []string{"fapi2.json", "fapi2-oauth.json", "fapi2-mtls.json", "fapi2-mtls-oauth.json"} {
+		files[name] = o.plan()
+	}
 	for i, each := range []struct{ client, certificate string }{{"client", "mtls"}, {"client2", "mtls2"}} {
 		one, err := newPair(fmt.Sprintf("suite-fapi-%d", i+1))
 		if err != nil {
@@ -83,16 +87,20 @@ func (o options) files() (map[string]object, error) {
 			return nil, err
 		}
 		clients = append(clients,
-			o.client(one.id, object{"profile": "fapi2", "auth": []string{"private_key_jwt"}, "jwks": one.public(), "tls_client_certificate_bound_access_tokens": true}),
-			o.client(two.id, object{"profile": "fapi2", "auth": []string{"self_signed_tls_client_auth"}, "jwks": two.public(), "tls_client_certificate_bound_access_tokens": true}))
-		fapi[each.client], fapi[each.certificate] = one.asClient(), one.asCertificate()
-		mutual[each.client], mutual[each.certificate] = two.asClient(), two.asCertificate()
+			o.client(one.id, object{"profile": "fapi2", "auth": []string{"private_key_jwt"}, "jwks": one.public(), "tls_client_certificate_bound_access_tokens": true, "audience": []string{o.api}}),
+			o.client(two.id, object{"profile": "fapi2", "auth": []string{"self_signed_tls_client_auth"}, "jwks": two.public(), "tls_client_certificate_bound_access_tokens": true, "audience": []string{o.api}}))
+		for name, by := range map[string]*pair{"fapi2": one, "fapi2-mtls": two} {
+			files[name+".json"][each.client], files[name+"-oauth.json"][each.client] = by.asClient("openid"), by.asClient("accounts")
+			files[name+".json"][each.certificate], files[name+"-oauth.json"][each.certificate] = by.asCertificate(), by.asCertificate()
+			files[name+"-oauth.json"]["resource"] = object{"resourceUrl": o.api + "/accounts"}
+		}
 	}
 	basic, dynamic := o.plan(), o.plan()
 	basic["client"], basic["client2"] = object{"client_id": "suite-1", "client_secret": secret}, object{"client_id": "suite-2", "client_secret": secret2}
 	basic["client_secret_post"] = basic["client"]
 	dynamic["client"], dynamic["client2"] = object{"initial_access_token": "stand-compat"}, object{"initial_access_token": "stand-compat"}
-	return map[string]object{"clients.yaml": {"clients": clients}, "oidcc.json": basic, "oidcc-dynamic.json": dynamic, "fapi2.json": fapi, "fapi2-mtls.json": mutual}, nil
+	files["clients.yaml"], files["oidcc.json"], files["oidcc-dynamic.json"] = object{"clients": clients}, basic, dynamic
+	return files, nil
 }
 
 // address is one of the suite's under the alias.
@@ -103,7 +111,7 @@ func (o options) client(id string, more object) object {
 	c := object{"id": id, "name": object{"ru": "Проверка соответствия", "en": "Conformance suite"},
 		"redirect_uris":             []string{o.address("callback"), o.address("callback?dummy1=lorem&dummy2=ipsum")},
 		"post_logout_redirect_uris": []string{o.address("post_logout_redirect")}, "grant_types": []string{"authorization_code", "refresh_token"},
-		"scopes": []string{"openid", "profile", "phone", "email", "address", "snils", "inn", "id_doc", "offline_access"}}
+		"scopes": []string{"openid", "profile", "phone", "email", "address", "snils", "inn", "id_doc", "offline_access", "accounts"}}
 	for name, value := range more {
 		c[name] = value
 	}
@@ -167,8 +175,8 @@ func (p *pair) public() jose.JSONWebKeySet {
 	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{public}}
 }
 
-func (p *pair) asClient() object {
-	return object{"client_id": p.id, "scope": "openid", "dpop_signing_alg": "ES256", "jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{p.jwk()}}}
+func (p *pair) asClient(scope string) object {
+	return object{"client_id": p.id, "scope": scope, "dpop_signing_alg": "ES256", "jwks": jose.JSONWebKeySet{Keys: []jose.JSONWebKey{p.jwk()}}}
 }
 
 func (p *pair) asCertificate() object {

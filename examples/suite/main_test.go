@@ -10,10 +10,11 @@ import (
 	"github.com/vhod-id/vhod/cmd/app"
 )
 
+var sample = options{"https://localhost:8080", "https://localhost:8087", "https://suite.example", "vhod", "+79001003039", "a password"}
+
 func TestTheSuitesClientsAreWhatApplyReads(t *testing.T) {
 	dir := t.TempDir()
-	o := options{"https://localhost:8080", "https://suite.example", "vhod", "+79001003039", "a password"}
-	if err := write(dir, o); err != nil {
+	if err := write(dir, sample); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "clients.yaml"))
@@ -31,11 +32,11 @@ func TestTheSuitesClientsAreWhatApplyReads(t *testing.T) {
 
 func TestEveryPlanHasItsClientsAndNobodyElseReadsThem(t *testing.T) {
 	dir := t.TempDir()
-	if err := write(dir, options{"https://localhost:8080", "https://suite.example", "vhod", "+79001003039", "a password"}); err != nil {
+	if err := write(dir, sample); err != nil {
 		t.Fatal(err)
 	}
 	for file, needs := range map[string][]string{"oidcc.json": {"client_secret"}, "oidcc-dynamic.json": {"initial_access_token"}, "fapi2.json": {"jwks", "dpop_signing_alg"},
-		"fapi2-mtls.json": {"jwks"}} {
+		"fapi2-mtls.json": {"jwks"}, "fapi2-oauth.json": {"scope"}, "fapi2-mtls-oauth.json": {"scope"}} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			t.Fatal(err)
