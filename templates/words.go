@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -18,22 +17,23 @@ import (
 // Languages that every page speaks; the first is the default.
 var Languages = []string{"ru", "en"}
 
-// catalogues hold the words of all pages in all languages.
+// catalogues hold the words of all pages in all languages. The library has only those that take arguments or a number: it makes a
+// template of each.
 type catalogues struct {
 	localizers map[string]*i18n.Localizer
 	plain      map[string]map[string]string // messages without arguments, ready
-	ids        map[string][]string
+	ids        map[string]map[string]bool   // language → messages
 	matcher    language.Matcher
 }
 
 func loadCatalogues(from fs.FS) (*catalogues, error) {
-	c := &catalogues{localizers: map[string]*i18n.Localizer{}, plain: map[string]map[string]string{}, ids: map[string][]string{}}
+	c := &catalogues{localizers: map[string]*i18n.Localizer{}, plain: map[string]map[string]string{}, ids: map[string]map[string]bool{}}
 	bundle := i18n.NewBundle(language.Russian)
-	bundle.RegisterUnmarshalFunc("toml", toml.Unmarshal)
 	var tags []language.Tag
 	for _, lang := range Languages {
-		tags = append(tags, language.Make(lang))
-		c.plain[lang] = map[string]string{}
+		tag := language.Make(lang)
+		tags = append(tags, tag)
+		c.plain[lang], c.ids[lang] = map[string]string{}, map[string]bool{}
 		catalogueFiles, err := fs.Glob(from, "locales/"+lang+"/*.toml")
 		if err != nil {
 			return nil, err
@@ -43,17 +43,21 @@ func loadCatalogues(from fs.FS) (*catalogues, error) {
 			if err != nil {
 				return nil, err
 			}
-			parsed, err := bundle.ParseMessageFileBytes(text, strings.TrimSuffix(path.Base(file), ".toml")+"."+lang+".toml")
+			messages, err := i18n.ParseMessageBytes(text, toml.Unmarshal)
 			if err != nil {
 				return nil, fmt.Errorf("catalogue %s: %w", file, err)
 			}
-			for _, m := range parsed.Messages {
-				if slices.Contains(c.ids[lang], m.ID) {
+			for _, m := range messages {
+				if c.ids[lang][m.ID] {
 					return nil, fmt.Errorf("catalogue %s: %s stands twice", file, m.ID)
 				}
-				c.ids[lang] = append(c.ids[lang], m.ID)
+				c.ids[lang][m.ID] = true
 				if m.One == "" && m.Few == "" && m.Many == "" && !strings.Contains(m.Other, "{{") {
 					c.plain[lang][m.ID] = m.Other
+					continue
+				}
+				if err := bundle.AddMessages(tag, m); err != nil {
+					return nil, fmt.Errorf("catalogue %s: %s: %w", file, m.ID, err)
 				}
 			}
 		}
@@ -81,7 +85,7 @@ func (c *catalogues) text(lang, id string, args ...any) (string, error) {
 			return "", fmt.Errorf("message %s: %w", id, err)
 		}
 	}
-	if !slices.Contains(c.ids[lang], id) {
+	if !c.ids[lang][id] {
 		return "", fmt.Errorf("%w: %s in %s", errNoMessage, id, lang)
 	}
 	config := &i18n.LocalizeConfig{MessageID: id, TemplateData: data}
@@ -111,7 +115,7 @@ func (s *Set) Text(lang, id string, args map[string]any) string {
 }
 
 // Has reports whether the catalogue knows a message.
-func (s *Set) Has(lang, id string) bool { return slices.Contains(s.words.ids[lang], id) }
+func (s *Set) Has(lang, id string) bool { return s.words.ids[lang][id] }
 
 // Lang is the language of a request: the person's choice (cookie), ui_locales by WithLang, or
 // Accept-Language; Russian when none is ours.

@@ -63,7 +63,9 @@ func (a *App) outer(next http.Handler, host string) http.Handler {
 			http.Error(rec, "this server does not answer for that host", http.StatusMisdirectedRequest)
 			return
 		}
-		r.Body = http.MaxBytesReader(rec, r.Body, maxBodyBytes)
+		if r.Body != http.NoBody {
+			r.Body = http.MaxBytesReader(rec, r.Body, maxBodyBytes)
+		}
 		next.ServeHTTP(rec, r)
 	})
 }
@@ -79,15 +81,12 @@ func (a *App) observe(r *http.Request, status int, took time.Duration) {
 
 // routeOf is the first two segments of the path: enough to tell routes apart, and never an id.
 func routeOf(r *http.Request) string {
-	path := r.URL.Path
-	parts := strings.SplitN(strings.TrimPrefix(path, "/"), "/", 3)
-	if len(parts) > 2 {
-		parts = parts[:2]
+	first, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	second, _, _ := strings.Cut(rest, "/")
+	if second == "" || first == "assets" || len(second) > 32 {
+		return knownRoute("/" + first)
 	}
-	if len(parts) == 2 && (parts[0] == "assets" || len(parts[1]) > 32) {
-		parts = parts[:1]
-	}
-	return knownRoute("/" + strings.Join(parts, "/"))
+	return knownRoute("/" + first + "/" + second)
 }
 
 func statusClass(status int) string { return string(rune('0'+status/100)) + "xx" }
