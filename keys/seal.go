@@ -10,8 +10,11 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
+	"strconv"
+	"sync"
 )
 
 // ErrSealed says that a sealed value does not open: it was changed, belongs elsewhere, or its
@@ -32,7 +35,7 @@ type MasterKey struct {
 type Sealer struct {
 	current string
 	aeads   map[string]cipher.AEAD
-	index   []byte
+	macs    sync.Pool // of hash.Hash under the index key, whose preparation costs as much as its use
 	vapid   *VAPID
 }
 
@@ -67,10 +70,11 @@ func NewSealer(masters []MasterKey, index Secret) (*Sealer, error) {
 			return nil, fmt.Errorf("master key %s: %w", m.ID, err)
 		}
 	}
-	var err error
-	if s.index, err = hkdf.Key(sha256.New, []byte(index.Reveal()), nil, "vhod index v1", 32); err != nil {
+	key, err := hkdf.Key(sha256.New, []byte(index.Reveal()), nil, "vhod index v1", 32)
+	if err != nil {
 		return nil, err
 	}
+	s.macs.New = func() any { return hmac.New(sha256.New, key) }
 	s.vapid, err = newVAPID(index)
 	return s, err
 }
@@ -120,8 +124,10 @@ func (s *Sealer) Index(place, value string) string {
 }
 
 func (s *Sealer) mac(place, value string) []byte {
-	mac := hmac.New(sha256.New, s.index)
-	_, _ = fmt.Fprintf(mac, "%d:%s:%s", len(place), place, value)
+	mac := s.macs.Get().(hash.Hash)
+	defer s.macs.Put(mac)
+	mac.Reset()
+	mac.Write([]byte(strconv.Itoa(len(place)) + ":" + place + ":" + value))
 	return mac.Sum(nil)
 }
 

@@ -45,34 +45,34 @@ type attempt struct {
 	ID        string
 	Browser   string // keys.Hash of the flow cookie
 	Kind      kind
-	Lang      string // of ui_locales; the person's own choice is a cookie and wins
+	Lang      string `json:",omitzero"` // of ui_locales; the person's own choice is a cookie and wins
 	CreatedAt time.Time
 	ExpiresAt time.Time
 
 	Request string          // the provider's waiting request; empty when the person came by themselves
 	Asked   *op.AuthRequest `json:",omitempty"` // the request itself, when it came from this browser
-	Return  string          // local path to end at when there is no request
-	Hint    string          // prefill of the identifier (login_hint), as it arrived
-	Reauth  bool            // the cabinet asks for fresh proofs
-	Apart   bool            // the service has a sign-on of its own: each time the person shows who they are
+	Return  string          `json:",omitzero"`  // local path to end at when there is no request
+	Hint    string          `json:",omitzero"`  // prefill of the identifier (login_hint), as it arrived
+	Reauth  bool            `json:",omitzero"`  // the cabinet asks for fresh proofs
+	Apart   bool            `json:",omitzero"`  // the service has a sign-on of its own: each time the person shows who they are
 
-	Identifier account.Identifier // whom the person says they are
-	Typed      string             // the same, as typed
-	Fixed      bool               // re-authentication: the identifier may not be changed
-	Shared     bool               // "this is a shared computer"
-	Chosen     bool               // the person answered which account (prompt=select_account)
+	Identifier account.Identifier `json:",omitzero"` // whom the person says they are
+	Typed      string             `json:",omitzero"` // the same, as typed
+	Fixed      bool               `json:",omitzero"` // re-authentication: the identifier may not be changed
+	Shared     bool               `json:",omitzero"` // "this is a shared computer"
+	Chosen     bool               `json:",omitzero"` // the person answered which account (prompt=select_account)
 
 	QR string `json:",omitempty"` // handle of the QR code that is shown
 
-	Account account.ID      // whom Proofs prove; empty while nothing is proven
-	Proofs  []account.Proof // made here and not yet part of a session
+	Account account.ID      `json:",omitzero"` // whom Proofs prove; empty while nothing is proven
+	Proofs  []account.Proof `json:",omitzero"` // made here and not yet part of a session
 
-	OwnDevice   bool // the device that asks is the person's, by their own word
-	Consented   bool
-	SkipProtect bool // "later": goes on without a second factor where the request allows that
-	SkipOffer   bool // "later": no passkey now
-	CanPasskey  bool // the browser said, beside the password, that it can keep passkeys
-	SkipLevel   bool // "later": goes on with the present level where the request allows that
+	OwnDevice   bool `json:",omitzero"` // the device that asks is the person's, by their own word
+	Consented   bool `json:",omitzero"`
+	SkipProtect bool `json:",omitzero"` // "later": goes on without a second factor where the request allows that
+	SkipOffer   bool `json:",omitzero"` // "later": no passkey now
+	CanPasskey  bool `json:",omitzero"` // the browser said, beside the password, that it can keep passkeys
+	SkipLevel   bool `json:",omitzero"` // "later": goes on with the present level where the request allows that
 
 	Toll                   *toll     `json:",omitempty"` // due for the next guess
 	Bank                   *customer `json:",omitempty"` // whom a bank knows and we do not yet

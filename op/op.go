@@ -115,23 +115,23 @@ type AuthRequest struct {
 	ResponseMode  string // query, form_post, query.jwt, fragment.jwt, form_post.jwt
 	Scopes        []string
 	State, Nonce  string
-	Challenge     string // PKCE S256
-	Prompt        []string
-	MaxAge        *time.Duration
-	LoginHint     string
-	HintSubject   string // sub of a valid id_token_hint
-	UILocales     []string
-	ACR           []ACR // acceptable values, in order of preference; empty: any
-	EssentialACR  bool
-	Claims        *ClaimsRequest
-	DPoPJKT       string
-	RequestURI    string   // pushed request, spent at completion
-	RedirectGiven bool     // redirect_uri stood in the request, so the token request must repeat it
-	Remote        *Remote  // not from this browser; nil when it is
-	Details       []Detail // to be signed (RFC 9396)
-	Resources     []string // that the tokens are for (RFC 8707); none: all of the client's
-	Purpose       Purpose  // empty when the service does not say
-	Customer      string   // for whom the service acts; empty where it acts for itself
+	Challenge     string         // PKCE S256
+	Prompt        []string       `json:",omitzero"`
+	MaxAge        *time.Duration `json:",omitzero"`
+	LoginHint     string         `json:",omitzero"`
+	HintSubject   string         `json:",omitzero"` // sub of a valid id_token_hint
+	UILocales     []string       `json:",omitzero"`
+	ACR           []ACR          `json:",omitzero"` // acceptable values, in order of preference; empty: any
+	EssentialACR  bool           `json:",omitzero"`
+	Claims        *ClaimsRequest `json:",omitzero"`
+	DPoPJKT       string         `json:",omitzero"`
+	RequestURI    string         `json:",omitzero"` // pushed request, spent at completion
+	RedirectGiven bool           `json:",omitzero"` // redirect_uri stood in the request, so the token request must repeat it
+	Remote        *Remote        `json:",omitzero"` // not from this browser; nil when it is
+	Details       []Detail       `json:",omitzero"` // to be signed (RFC 9396)
+	Resources     []string       `json:",omitzero"` // that the tokens are for (RFC 8707); none: all of the client's
+	Purpose       Purpose        `json:",omitzero"` // empty when the service does not say
+	Customer      string         `json:",omitzero"` // for whom the service acts; empty where it acts for itself
 	CreatedAt     time.Time
 }
 
