@@ -214,12 +214,35 @@ func dict(pairs ...any) (map[string]any, error) {
 	return out, nil
 }
 
-// View is what a page's template sees as dot.
+// View is what a page's template sees as dot: what a page has, field by field. Were Page embedded, each use of a field would search
+// the embedded struct by name, and a page uses dozens.
 type View struct {
-	Page
+	Name, User, Back, Notice, Live, Section string
+	Service                                 *Service
+	Errors                                  []FieldError
+	Refresh                                 int
+	Data                                    any
+
 	Lang, Theme string
 	Here        string // path and query of this page, to come back to after the language changed
+	title       string // message id
+	titleArgs   map[string]any
 	set         *Set
+}
+
+func (s *Set) viewOf(r *http.Request, lang string, p Page) View {
+	view := View{Name: p.Name, User: p.User, Back: p.Back, Notice: p.Notice, Live: p.Live, Section: p.Section, Service: p.Service, Errors: p.Errors,
+		Refresh: p.Refresh, Data: p.Data, Lang: lang, Theme: theme(r), Here: r.URL.RequestURI(), title: p.Title, titleArgs: p.TitleArgs, set: s}
+	if view.title == "" {
+		view.title = p.Name + ".title"
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		view.Here = r.URL.Path // a form that came back with errors: its fields are not in the address
+		if attempt := r.PostFormValue("attempt"); attempt != "" {
+			view.Here += "?attempt=" + url.QueryEscape(attempt)
+		}
+	}
+	return view
 }
 
 // Err returns the message at a field in the page's language, or nothing.
@@ -237,11 +260,7 @@ func (v View) ErrText(e FieldError) string { return v.set.Text(v.Lang, e.Message
 
 // Heading is the page's title alone, the same as its h1 asks.
 func (v View) Heading() string {
-	id := v.Title
-	if id == "" {
-		id = v.Name + ".title"
-	}
-	return v.set.Text(v.Lang, id, v.TitleArgs)
+	return v.set.Text(v.Lang, v.title, v.titleArgs)
 }
 
 // Render writes a page in the request's language, with the security headers of pages. Nothing is written when
@@ -252,13 +271,7 @@ func (s *Set) Render(w http.ResponseWriter, r *http.Request, p Page) error {
 	if !ok {
 		return fmt.Errorf("there is no page %q", p.Name)
 	}
-	view := View{Page: p, Lang: lang, Theme: theme(r), Here: r.URL.RequestURI(), set: s}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		view.Here = r.URL.Path // a form that came back with errors: its fields are not in the address
-		if attempt := r.PostFormValue("attempt"); attempt != "" {
-			view.Here += "?attempt=" + url.QueryEscape(attempt)
-		}
-	}
+	view := s.viewOf(r, lang, p)
 	buf, _ := s.pool.Get().(*bytes.Buffer)
 	defer s.pool.Put(buf)
 	buf.Reset()

@@ -166,13 +166,17 @@ func (v *visitor) fill(page, field, value string) *httptest.ResponseRecorder {
 	return v.send(r)
 }
 
-// post sends a form as a client and returns the answer.
-func (n *node) post(path, client string, form url.Values) map[string]string {
-	n.Helper()
+func (n *node) posting(path, client string, form url.Values) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth(client, "secret")
-	w := n.serve(r)
+	return r
+}
+
+// post sends a form as a client and returns the answer.
+func (n *node) post(path, client string, form url.Values) map[string]string {
+	n.Helper()
+	w := n.serve(n.posting(path, client, form))
 	if w.Code != http.StatusOK {
 		n.Fatalf("%s: %d %s", path, w.Code, w.Body)
 	}
@@ -347,6 +351,38 @@ func BenchmarkIntrospection(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
 			n.post("/introspect", "web", form)
+		}
+	})
+}
+
+func BenchmarkRevocation(b *testing.B) {
+	bench(b, func(b *testing.B, n *node) {
+		b.ReportAllocs()
+		for b.Loop() {
+			b.StopTimer()
+			form := url.Values{"token": {n.exchange(n.code())["access_token"]}}
+			b.StartTimer()
+			if w := n.serve(n.posting("/revoke", "web", form)); w.Code != http.StatusOK {
+				b.Fatalf("revocation: %d %s", w.Code, w.Body)
+			}
+		}
+	})
+}
+
+// BenchmarkSignIn is a person who comes back by password in their own browser, and the exchange of their code.
+func BenchmarkSignIn(b *testing.B) {
+	bench(b, func(b *testing.B, n *node) {
+		v := &visitor{node: n, cookies: map[string]string{}}
+		b.ReportAllocs()
+		for b.Loop() {
+			delete(v.cookies, "vhod-session")
+			v.send(n.authorize())
+			page := v.at
+			v.follow()
+			v.fill(page, "identifier", n.phone)
+			page = v.at
+			v.follow()
+			n.exchange(n.codeOf(v.fill(page, "password", password)))
 		}
 	})
 }
