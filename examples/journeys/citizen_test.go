@@ -121,6 +121,8 @@ func (c *citizen) answer(page string) {
 		c.backup = strings.Fields(c.text("[data-codes]"))
 		c.printed = append(c.printed, c.backup...)
 		c.press("continue")
+	case "offer-passkey":
+		c.press("skip")
 	case "level-name":
 		c.fill("family_name", p.FamilyName, "given_name", p.GivenName)
 		if p.MiddleName != "" {
