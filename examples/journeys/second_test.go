@@ -93,14 +93,14 @@ func TestPersonSignsInByACodeFromAnSMS(t *testing.T) {
 func (c *citizen) sendsAgainAfter(wait time.Duration) {
 	c.t.Helper()
 	here := c.location()
-	c.says("You can send it again in")
+	c.says("You can ask for a new code in")
 	if c.scripts {
 		if !c.has(`button[data-action="resend"][disabled]`) {
 			c.t.Errorf("the button does not wait\n%s", c.where())
 		}
 	} else {
 		c.press("resend")
-		c.says("You can send it again in")
+		c.says("You can ask for a new code in")
 	}
 	c.stand.pass(wait)
 	c.open(here)
