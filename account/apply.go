@@ -240,6 +240,7 @@ func (s *Service) Pay(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+		case <-s.wake:
 		}
 	}
 }

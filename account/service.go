@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ type Service struct {
 	// passkeys is nil where the issuer is an IP address.
 	passkeys *credential.Passkeys
 	turns    turns
+	wake     chan struct{}              // there is something for Pay that somebody waits for
 	later    chan func(context.Context) // failures to note, out of the answer's time
 	closing  chan struct{}
 	done     sync.WaitGroup
@@ -81,7 +83,7 @@ func New(cfg Config) (*Service, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{cfg: cfg, later: make(chan func(context.Context), laterQueue), closing: make(chan struct{})}
+	s := &Service{cfg: cfg, wake: make(chan struct{}, 1), later: make(chan func(context.Context), laterQueue), closing: make(chan struct{})}
 	s.sending = newSending(cfg.Sending)
 	s.limit = newLimiter(cfg.Ephemera, s.now, newStorm(cfg.Storm, cfg.Log))
 	var err error
@@ -126,18 +128,24 @@ func (s *Service) change(ctx context.Context, id ID, change func(*Account) error
 
 // changeBy changes an account by a write of the store, and wakes who pays what it owes.
 func (s *Service) changeBy(write func(change func(*Account) error) error, change func(*Account) error) error {
-	owes := false
+	owes, ties := false, false
 	err := write(func(a *Account) error {
 		err := change(a)
 		a.FactorDue = a.FactorDue && !a.HasSecondFactor() // whatever gave them one
 		if err == nil {
 			a.keepTies(s.now())
 		}
-		owes = len(a.owed) > 0
+		owes, ties = len(a.owed) > 0, slices.ContainsFunc(a.owed, func(t Task) bool { return t.Kind == OwedTie })
 		return err
 	})
 	if err == nil && owes {
 		s.kick()
+	}
+	if err == nil && ties {
+		select {
+		case s.wake <- struct{}{}:
+		default: // it is being woken
+		}
 	}
 	return err
 }

@@ -41,6 +41,8 @@ var accounts = []account{
 	{story: "verified-by-bank", level: "verified", method: "bank"},
 	{story: "verified-by-letter", level: "verified", method: "letter"},
 	{story: "totp", level: "standard", second: true},
+	{story: "trusting", level: "standard", second: true}, // who may name the next one as somebody they trust
+	{story: "trusted", level: "verified", method: "centre", second: true},
 	{story: "locked", level: "standard", status: "locked"},
 	{story: "deletion-pending", level: "standard", status: "deletion-pending"},
 	{story: "passport-expired", level: "simplified", citizen: registries.PassportInvalid, draft: true},

@@ -125,7 +125,7 @@ func TestThePeopleHaveTheirStories(t *testing.T) {
 			t.Errorf("%s: password %q, bank %v, roles %v", p.ID, p.Password, p.Bank, p.Roles)
 		}
 	}
-	for _, story := range []string{"simplified", "standard", "verified-by-bank", "verified-by-letter", "totp", "locked", "deletion-pending",
+	for _, story := range []string{"simplified", "standard", "verified-by-bank", "verified-by-letter", "totp", "trusting", "trusted", "locked", "deletion-pending",
 		"passport-expired", "snils-taken", "minor", "representative", "operator", "supervisor", "administrator", "integrator"} {
 		if _, there := stories[story]; !there {
 			t.Errorf("nobody has the story %s", story)
