@@ -166,6 +166,9 @@ func TestATrustedPersonConfirmsInTheirOwnAccount(t *testing.T) {
 		t.Errorf("%d contacts of the owner have a link", links)
 	}
 	boris := h.byApp(trusted).fill("plea").on("me-trusted-plea")
+	if !strings.Contains(boris.text, "<title>Это правда Анна Петровна С.?") {
+		t.Errorf("the title of the page: %s", boris.text[:600])
+	}
 	if !strings.Contains(boris.text, "data-warning") || !strings.Contains(boris.text, "Анна Петровна С.") || !strings.Contains(boris.text, "127.0.0.1") {
 		t.Errorf("the page of who is asked: %s", textOf(boris.page))
 	}

@@ -189,7 +189,7 @@ func (c *Room) showPlea(w http.ResponseWriter, r *http.Request, v visit) error {
 	}
 	o := all[i].Plea.Origin
 	page := c.page(v, "me-trusted-plea", pleaData{all[i], c.cfg.Accounts.From(o), o.Device(), v.person.Vouches()})
-	page.Section, page.Back = "me-security", trustedPage
+	page.Section, page.Back, page.TitleArgs = "me-security", trustedPage, map[string]any{"Name": all[i].Name}
 	return c.render(w, r, page)
 }
 
