@@ -24,8 +24,8 @@ func attackRows(t *testing.T) map[string]string {
 		if len(cells) != 6 {
 			continue
 		}
-		if name := strings.TrimSpace(cells[1]); attackName.MatchString(name) && rows[name] == "" {
-			rows[name] = line
+		if name := strings.TrimSpace(cells[1]); attackName.MatchString(name) {
+			rows[name] += line
 		}
 	}
 	return rows
