@@ -22,7 +22,7 @@ import (
 	"github.com/vhod-id/vhod/templates"
 )
 
-// Config is what the front door needs. Everything but Banks, Partners, VerifySignature,
+// Config is what the front door needs. Everything but Banks, Partners, VerifySignature, PluginScript,
 // Services, PushKey and TrustedProxies must be set.
 type Config struct {
 	Issuer         string // https://host; cookies are __Host- and Secure when it is https
@@ -44,6 +44,7 @@ type Config struct {
 	// VerifySignature says who signed the content; any doubt is a cms.Refusal. Nil: nobody signs in by a
 	// signature.
 	VerifySignature func(ctx context.Context, message, content []byte, at time.Time) (*cms.Signer, error)
+	PluginScript    string // address on this site of the script by which pages reach a plug-in that signs; empty: none is loaded
 }
 
 // Door is the front door. It satisfies op.Front.

@@ -63,6 +63,7 @@ type signatureData struct {
 	Challenge    string // what is signed, to be read
 	Minutes      int
 	OtherURL     string // another way
+	PluginURL    string // script by which a plug-in is reached; empty: only one that offers itself is
 	NeedsFactor  bool   // linking: the person has no second factor yet
 }
 
@@ -71,7 +72,7 @@ func (d *Door) signaturePage(r *http.Request, a *attempt, s signing, action stri
 	text, c, err := d.challenge(r, d.lang(r, a), s)
 	data := signatureData{
 		Attempt: a.ID, Action: action, ChallengeURL: action + "/challenge", Challenge: string(text),
-		Minutes: minutesUntil(c.ExpiresAt, d.cfg.Now()),
+		Minutes: minutesUntil(c.ExpiresAt, d.cfg.Now()), PluginURL: d.cfg.PluginScript,
 	}
 	if a.ID != "" {
 		data.ChallengeURL = at(data.ChallengeURL, a)

@@ -42,27 +42,46 @@ func loadAssets(from fs.FS) (*assets, error) {
 		if err != nil {
 			return nil, err
 		}
-		var packed bytes.Buffer
-		z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
-		if err != nil {
+		if err := a.add(e.Name(), text); err != nil {
 			return nil, err
 		}
-		if _, err := z.Write(text); err != nil {
-			return nil, err
-		}
-		if err := z.Close(); err != nil {
-			return nil, err
-		}
-		sum := sha256.Sum256(text)
-		ext := path.Ext(e.Name())
-		if kinds[ext] == "" {
-			return nil, fmt.Errorf("the kind of asset %s is not known", e.Name())
-		}
-		address := fmt.Sprintf("/assets/%s.%s%s", strings.TrimSuffix(e.Name(), ext), hex.EncodeToString(sum[:6]), ext)
-		a.urls[e.Name()] = address
-		a.files[address] = asset{kind: kinds[ext], plain: text, gzip: packed.Bytes()}
 	}
 	return a, nil
+}
+
+// add serves a file under a name of its own.
+func (a *assets) add(name string, text []byte) error {
+	var packed bytes.Buffer
+	z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
+	if err != nil {
+		return err
+	}
+	if _, err := z.Write(text); err != nil {
+		return err
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	sum := sha256.Sum256(text)
+	ext := path.Ext(name)
+	if kinds[ext] == "" {
+		return fmt.Errorf("the kind of asset %s is not known", name)
+	}
+	address := fmt.Sprintf("/assets/%s.%s%s", strings.TrimSuffix(name, ext), hex.EncodeToString(sum[:6]), ext)
+	a.urls[name] = address
+	a.files[address] = asset{kind: kinds[ext], plain: text, gzip: packed.Bytes()}
+	return nil
+}
+
+// Serve adds a file of the runner's to the assets, before anything is served, and returns its address.
+func (s *Set) Serve(name string, text []byte) (string, error) {
+	if _, taken := s.assets.urls[name]; taken {
+		return "", fmt.Errorf("there is an asset %s already", name)
+	}
+	if err := s.assets.add(name, text); err != nil {
+		return "", fmt.Errorf("asset %s: %w", name, err)
+	}
+	return s.assets.url(name)
 }
 
 // url is the address of an asset by its file name.

@@ -426,8 +426,8 @@ func (c *Config) check() error {
 	if c.Traces.Ratio < 0 || c.Traces.Ratio > 1 {
 		wrong("traces.ratio %v is not between 0 and 1", c.Traces.Ratio)
 	}
-	if s := c.Signatures; !s.Enabled() && len(s.Intermediates)+len(s.Lists) > 0 {
-		wrong("signatures: intermediates or lists without roots: nobody is trusted")
+	if s := c.Signatures; !s.Enabled() && (len(s.Intermediates)+len(s.Lists) > 0 || s.PluginScript != "") {
+		wrong("signatures: intermediates, lists or plugin_script without roots: nobody is trusted")
 	}
 	if _, err := logLevel(c.Log.Level); err != nil {
 		wrong("log.level %q: debug, info, warn or error", c.Log.Level)

@@ -24,6 +24,7 @@ type Signatures struct {
 	Lists         []string      `yaml:"lists"`          // revocation lists, which another program keeps fresh
 	Reload        time.Duration `yaml:"reload"`         // how often the files are read again; a minute when zero
 	CAdESRequired bool          `yaml:"cades_required"` // refuse a signature without the signed certificate attribute
+	PluginScript  string        `yaml:"plugin_script"`  // file of the vendor's by which pages reach a plug-in of the browser; none: only what offers itself
 }
 
 // Enabled reports whether anybody is trusted.
@@ -172,4 +173,18 @@ func (a *App) watchSignatures(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return ctx.Err()
+}
+
+// pluginScript serves the vendor's file from this site, so that the pages' policy stays what it is, and returns its address. It stands in the
+// pages that ask for a signature, and runs with everything that they show and send.
+func (a *App) pluginScript() (string, error) {
+	file := a.cfg.Signatures.PluginScript
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("signatures.plugin_script: %w", err)
+	}
+	return a.pages.Serve("plugin.js", text)
 }

@@ -2,9 +2,12 @@ package app_test
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +142,52 @@ func TestWithoutATrustedAuthorityThereIsNoSigningIn(t *testing.T) {
 	a, _ := newApp(t, nil)
 	if page := get(a, "https://id.example/signup/esign", nil); page.Code != 404 {
 		t.Errorf("signing up by a signature is answered %d", page.Code)
+	}
+}
+
+func TestTheVendorsScriptIsServedFromHereToPagesThatAskForASignatureAlone(t *testing.T) {
+	files := newAuthorities(t)
+	files.write("vendor.js", []byte("window.cadesplugin = Promise.resolve()"))
+	a, _ := newApp(t, func(cfg *app.Config) {
+		files.config(cfg)
+		cfg.Signatures.PluginScript = filepath.Join(files.dir, "vendor.js")
+	})
+	begun := get(a, "/signup/esign", nil)
+	withCookies := func(r *http.Request) {
+		for _, c := range begun.Result().Cookies() {
+			r.AddCookie(c)
+		}
+	}
+	page := get(a, begun.Header().Get("Location"), withCookies)
+	address := regexp.MustCompile(`<script src="(/assets/plugin\.[0-9a-f]+\.js)" defer>`).FindStringSubmatch(page.Body.String())
+	if page.Code != http.StatusOK || address == nil {
+		t.Fatalf("answered %d:\n%s", page.Code, page.Body)
+	}
+	if policy := page.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "script-src 'self';") {
+		t.Errorf("the policy is %s", policy)
+	}
+	script := get(a, address[1], nil)
+	if got := script.Body.String(); got != "window.cadesplugin = Promise.resolve()" || !strings.HasPrefix(script.Header().Get("Content-Type"), "text/javascript") {
+		t.Errorf("answered %d, %v: %s", script.Code, script.Header(), got)
+	}
+	if other := get(a, "/help", nil).Body.String(); strings.Contains(other, "plugin.") || strings.Contains(other, "cades.") {
+		t.Error("a page that asks for no signature loads it too")
+	}
+}
+
+func TestAVendorsScriptThatIsMissingOrOfNoUseIsAnError(t *testing.T) {
+	files := newAuthorities(t)
+	cfg := app.Config{Data: t.TempDir(), Issuer: "https://id.example", LogWriter: io.Discard}
+	files.config(&cfg)
+	cfg.Signatures.PluginScript = filepath.Join(files.dir, "nothing.js")
+	if err := cfg.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.New(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "signatures.plugin_script") {
+		t.Errorf("a missing file: %v", err)
+	}
+	cfg.Signatures.Roots, cfg.Signatures.Lists = nil, nil
+	if err := cfg.Complete(); err == nil || !strings.Contains(err.Error(), "plugin_script without roots") {
+		t.Errorf("without anybody who is trusted: %v", err)
 	}
 }

@@ -200,13 +200,17 @@ func (a *App) openDoors(ctx context.Context) (err error) {
 	for _, p := range a.cfg.TrustedProxies {
 		proxies = append(proxies, p.String())
 	}
+	plugin, err := a.pluginScript()
+	if err != nil {
+		return err
+	}
 	var verify func(ctx context.Context, message, content []byte, at time.Time) (*cms.Signer, error)
 	if a.signatures != nil {
 		verify = a.signatures.Verify
 	}
 	a.door, err = login.New(login.Config{
-		VerifySignature: verify,
-		Issuer:          a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
+		VerifySignature: verify, PluginScript: plugin,
+		Issuer: a.cfg.Issuer, Accounts: a.accounts, Provider: func() op.Interaction { return a.provider }, Ephemera: a.ephemera,
 		PushKey: a.sealer.VAPID().Public(),
 		Pages:   a.pages, Banks: banks, Partners: a.partners, Services: a.provider.Services, Agreements: a.cfg.Agreements, TrustedProxies: proxies,
 		ConfirmNewBrowsers: a.cfg.NewBrowsers != newBrowsersTell,

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
@@ -53,6 +54,13 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 				c.press(way)
 				c.looked(way)
 			}
+			c.offersPlugin(imitation{Certificates: []listed{{Subject: "CN=Анна", Issuer: issuerOfStand, Until: time.Now().AddDate(1, 0, 0)}, {Subject: "CN=Было", Issuer: issuerOfStand}}}, nil)
+			c.open(s.url(0, "/login"))
+			c.press("esign")
+			c.presses("plugin-list")
+			c.script("imitation.refuseSigning = '0x8010006B'")
+			c.presses("plugin-sign")
+			c.looked("esign with a plug-in")
 			for _, page := range []string{"activation", "case"} {
 				c.open(s.url(0, "/recovery/"+page))
 				c.press("continue") // errors beside their fields

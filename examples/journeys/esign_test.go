@@ -3,6 +3,7 @@ package journeys_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"os/exec"
@@ -38,10 +39,31 @@ var tools = []struct {
 
 func (s *signer) openssl(command string, args ...string) {
 	s.t.Helper()
+	if err := s.run(command, args...); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// run is openssl where a test cannot be ended.
+func (s *signer) run(command string, args ...string) error {
 	args = append(append([]string{command}, s.engine...), args...)
 	if out, err := exec.Command("openssl", args...).CombinedOutput(); err != nil {
-		s.t.Fatalf("openssl %s: %v\n%s", strings.Join(args, " "), err, out)
+		return fmt.Errorf("openssl %s: %w\n%s", strings.Join(args, " "), err, out)
 	}
+	return nil
+}
+
+// detached makes a detached CAdES-BES.
+func (s *signer) detached(content []byte) ([]byte, error) {
+	if err := os.WriteFile(s.file("content"), content, 0o600); err != nil {
+		return nil, err
+	}
+	err := s.run("cms", "-sign", "-binary", "-cades", "-outform", "DER", "-md", s.digest, "-signer", s.file("certificate.pem"),
+		"-inkey", s.file("key.pem"), "-in", s.file("content"), "-out", s.file("content.sig"))
+	if err != nil {
+		return nil, err
+	}
+	return os.ReadFile(s.file("content.sig"))
 }
 
 func (s *signer) file(name string) string { return filepath.Join(s.dir, name) }
