@@ -210,9 +210,9 @@ func (s *stand) lastMessage(channel, to, after string) message {
 }
 
 // messages waits a while for messages to somebody after the one of a number.
-func (s *stand) messages(channel, to string, after int64) (found []message) {
+func (s *stand) messages(channel, to string, after int64, wait time.Duration) (found []message) {
 	s.t.Helper()
-	q := url.Values{"to": {to}, "channel": {channel}, "wait": {"5s"}, "after": {strconv.FormatInt(after, 10)}}
+	q := url.Values{"to": {to}, "channel": {channel}, "wait": {wait.String()}, "after": {strconv.FormatInt(after, 10)}}
 	s.get(s.url(4, "/messages?"+q.Encode()), &found)
 	return found
 }
