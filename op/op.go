@@ -309,7 +309,6 @@ type Family struct {
 	RefreshHash string // keys.Hash of the live refresh token; empty without offline_access
 	Generation  int64  // of the live refresh token
 	RotatedAt   time.Time
-	Successor   []byte // the live token sealed under a key derived from the one before it (grace)
 }
 
 // FamilyStore keeps token families.
@@ -343,7 +342,6 @@ type Visit struct {
 // Rotation is the step from one refresh token to the next.
 type Rotation struct {
 	Hash      string
-	Successor []byte
 	At        time.Time
 	ExpiresAt time.Time
 }

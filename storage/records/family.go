@@ -13,7 +13,7 @@ import (
 )
 
 const familyColumns = `id, account_id, client_id, session_id, auth_time, created_at, expires_at, ended_at,
-	refresh_hash, generation, rotated_at, successor, sealed`
+	refresh_hash, generation, rotated_at, sealed`
 
 // sealedFamily is what families.sealed holds.
 type sealedFamily struct {
@@ -38,7 +38,7 @@ type familyRow struct {
 func (r *familyRow) into() []any {
 	f := &r.family
 	return []any{&f.ID, &f.AccountID, &f.ClientID, &f.SessionID, &r.authTime, &r.created, &r.expires, &r.ended,
-		&f.RefreshHash, &f.Generation, &r.rotated, &f.Successor, &r.sealed}
+		&f.RefreshHash, &f.Generation, &r.rotated, &r.sealed}
 }
 
 func familyPlace(id string) string { return "families/" + id }
@@ -70,12 +70,13 @@ func (s *Store) CreateFamily(ctx context.Context, f *op.Family) error {
 	if f.JKT == "" {
 		bearer = 1
 	}
-	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`, sweep_on, bearer)
+	// The column successor is of no use any more; it goes when no node runs that writes it.
+	done, err := changed(s.db.writer().exec(ctx, `INSERT INTO families (`+familyColumns+`, sweep_on, bearer, successor)
 		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT), CAST($6 AS BIGINT), CAST($7 AS BIGINT),
-			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT), CAST($15 AS BIGINT)
+			CAST($8 AS BIGINT), CAST($9 AS TEXT), CAST($10 AS BIGINT), CAST($11 AS BIGINT), $12, CAST($13 AS BIGINT), CAST($14 AS BIGINT), CAST('' AS BYTEA)
 		WHERE $2 = '' OR EXISTS (SELECT 1 FROM accounts WHERE id = $2 AND status = 'active' AND (signed_out_at <= $5 OR ($4 <> '' AND spared = $4)))`,
 		f.ID, f.AccountID, f.ClientID, f.SessionID, toStore(f.AuthTime), toStore(f.CreatedAt), toStore(f.ExpiresAt), toStore(f.EndedAt),
-		f.RefreshHash, f.Generation, toStore(f.RotatedAt), notNil(f.Successor), s.sealer.Seal(familyPlace(f.ID), plain), day(f.ExpiresAt), bearer))
+		f.RefreshHash, f.Generation, toStore(f.RotatedAt), s.sealer.Seal(familyPlace(f.ID), plain), day(f.ExpiresAt), bearer))
 	if err != nil {
 		return fmt.Errorf("creating family: %w", err)
 	}
@@ -95,7 +96,7 @@ func (s *Store) Family(ctx context.Context, id string) (*op.Family, *account.Acc
 	}
 	known := s.seen.behind(familyPlace(id))
 	err := s.db.reader().row(ctx, `SELECT f.id, f.account_id, f.client_id, f.session_id, f.auth_time, f.created_at, f.expires_at, f.ended_at,
-			f.refresh_hash, f.generation, f.rotated_at, f.successor, f.sealed, `+accountUnless(2)+`
+			f.refresh_hash, f.generation, f.rotated_at, f.sealed, `+accountUnless(2)+`
 		FROM families f LEFT JOIN accounts a ON a.id = f.account_id WHERE f.id = $1`, append([]any{id}, known.columns()...)...).
 		Scan(append(r.into(), &owner.id, &owner.version, &owner.sealed)...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -145,9 +146,9 @@ func (s *Store) Renew(ctx context.Context, of op.Renewal) (*op.Family, *account.
 // not expired and its RefreshHash is still was. It returns the family as stored, or account.ErrConflict.
 func (s *Store) Rotate(ctx context.Context, id, was string, next op.Rotation) (*op.Family, error) {
 	var r familyRow
-	err := s.db.writer().row(ctx, `UPDATE families SET refresh_hash = $1, successor = $2, rotated_at = $3, expires_at = $4, sweep_on = $7, generation = generation + 1
-		WHERE id = $5 AND refresh_hash = $6 AND ended_at = 0 AND expires_at > $3 RETURNING `+familyColumns,
-		next.Hash, notNil(next.Successor), toStore(next.At), toStore(next.ExpiresAt), id, was, day(next.ExpiresAt)).Scan(r.into()...)
+	err := s.db.writer().row(ctx, `UPDATE families SET refresh_hash = $1, rotated_at = $2, expires_at = $3, sweep_on = $6, generation = generation + 1
+		WHERE id = $4 AND refresh_hash = $5 AND ended_at = 0 AND expires_at > $2 RETURNING `+familyColumns,
+		next.Hash, toStore(next.At), toStore(next.ExpiresAt), id, was, day(next.ExpiresAt)).Scan(r.into()...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, account.ErrConflict
 	}

@@ -36,7 +36,7 @@ func (b bench) newFamily(id account.ID) *op.Family {
 		Details:   []op.Detail{{Type: op.DetailAct, Text: "Согласен", SignedAt: 1}},
 		Resources: []string{"https://api.example"},
 		AuthTime:  now.Add(-time.Second), AMR: []string{"pwd", "otp"}, ACR: "urn:vhod:acr:standard:2fa", Nonce: "n1", JKT: "jkt",
-		CreatedAt: now, ExpiresAt: now.Add(30 * 24 * time.Hour), RefreshHash: "h0", Successor: []byte{},
+		CreatedAt: now, ExpiresAt: now.Add(30 * 24 * time.Hour), RefreshHash: "h0",
 	}
 }
 
@@ -109,7 +109,7 @@ func familyIsRefused(t *testing.T, b bench) {
 func familyRotates(t *testing.T, b bench) {
 	f := b.family(t, b.create(t, "+79161234567").ID)
 	b.clock.Advance(time.Hour)
-	next := op.Rotation{Hash: "h1", Successor: []byte("sealed"), At: b.clock.Now(), ExpiresAt: b.clock.Now().Add(time.Hour)}
+	next := op.Rotation{Hash: "h1", At: b.clock.Now(), ExpiresAt: b.clock.Now().Add(time.Hour)}
 	var got *op.Family
 	if n := b.trips(func() {
 		var err error
@@ -118,7 +118,7 @@ func familyRotates(t *testing.T, b bench) {
 	}); n != 1 {
 		t.Errorf("rotating takes %d round trips", n)
 	}
-	f.RefreshHash, f.Successor, f.RotatedAt, f.ExpiresAt, f.Generation = next.Hash, next.Successor, next.At, next.ExpiresAt, 1
+	f.RefreshHash, f.RotatedAt, f.ExpiresAt, f.Generation = next.Hash, next.At, next.ExpiresAt, 1
 	if diff := cmp.Diff(f, got, cmpopts.EquateEmpty()); diff != "" {
 		t.Error(diff)
 	}

@@ -38,7 +38,7 @@ var guards = []guard{
 	{"P16", "templates/templates.go", `h.Set("Referrer-Policy", "no-referrer")`, `_ = h`},
 	{"P17", "op/refresh.go", `used := family.RefreshHash != keys.Hash(token)`, `used := false`},
 	{"P17", "op/refresh.go", `p.now().Sub(f.RotatedAt) <= refreshGrace &&`, ``},
-	{"P18", "storage/records/family.go", `WHERE id = $5 AND refresh_hash = $6 AND ended_at = 0`, `WHERE id = $5 AND ($6 = $6) AND ended_at = 0`},
+	{"P18", "storage/records/family.go", `AND refresh_hash = $5 AND bearer = 1`, `AND $5 = $5 AND bearer = 1`},
 	{"P19", "op/refresh.go", `if !slices.Contains(granted, s) {`, `if slices.Contains(granted, "") {`},
 	{"P20", "op/refresh.go", `case !standing(family, a, client):`, `case false:`},
 	{"P20", "op/refresh.go", `acr.Level = a.Level`, `_ = a.Level`},
