@@ -3,6 +3,7 @@ package journeys_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
@@ -67,8 +69,22 @@ func (b *browser) do(doing string, steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.t.Fatalf("%s: %v\n%s", doing, err, b.where())
+	for _, step := range steps {
+		if _, err := run(ctx, step); err != nil {
+			b.t.Fatalf("%s: %v\n%s", doing, err, b.where())
+		}
+	}
+}
+
+// run takes an action, and takes it again while the document under it is replaced. Chromium gives every node a new id when a document has
+// loaded; an action that had found its node a moment before is told that there is none, and has neither typed nor clicked by then.
+func run[T any](ctx context.Context, action chromedp.Action[T]) (T, error) {
+	for {
+		result, err := chromedp.Run(ctx, action)
+		if refused := new(cdproto.Error); !errors.As(err, &refused) || !strings.HasPrefix(refused.Message, "Could not find node") {
+			return result, err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -77,7 +93,7 @@ func (b *browser) where() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
 	address, _ := chromedp.Run(ctx, chromedp.Location())
-	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS("body")))
+	text, err := run(ctx, chromedp.Text(chromedp.CSS("body")))
 	if err != nil {
 		text = err.Error()
 	}
@@ -116,7 +132,7 @@ func (b *browser) page() string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	attrs, err := chromedp.Run(ctx, chromedp.Attributes(css("main[data-page]")))
+	attrs, err := run(ctx, chromedp.Attributes(css("main[data-page]")))
 	if err != nil {
 		b.t.Fatalf("no page with a name: %v\n%s", err, b.where())
 	}
@@ -198,7 +214,7 @@ func (b *browser) text(selector string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.TextContent(chromedp.CSS(selector)))
+	text, err := run(ctx, chromedp.TextContent(chromedp.CSS(selector)))
 	if err != nil {
 		b.t.Fatalf("reading %s: %v\n%s", selector, err, b.where())
 	}
@@ -254,7 +270,7 @@ func (b *browser) has(selector string) bool {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	nodes, err := chromedp.Run(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
+	nodes, err := run(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
 	if err != nil {
 		b.t.Fatalf("looking for %s: %v", selector, err)
 	}
