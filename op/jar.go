@@ -85,7 +85,7 @@ func (p *Provider) verifyObject(ctx context.Context, client *Client, token strin
 		}
 	}
 	typ = strings.ToLower(headerText(header, "typ"))
-	if typ != typeRequest && (client.Profile == ProfileFAPI2 || typ != "" && typ != "jwt") {
+	if typ != typeRequest && typ != "" && typ != "jwt" { // clients leave it out, under FAPI 2.0 too: judgeObject then looks for a sub
 		return nil, "", badObject("request.typ", "the typ of a request object is %s", typeRequest)
 	}
 	allowed := assertionAlgorithms[client.Profile == ProfileFAPI2]

@@ -157,7 +157,7 @@ func TestAClientThatSignsIsHeldToIt(t *testing.T) {
 	}
 }
 
-func TestTheProfileFAPI2TakesNoRequestObjectWithoutTypeAndBeginning(t *testing.T) {
+func TestTheProfileFAPI2TakesNoRequestObjectWithoutABeginning(t *testing.T) {
 	s := newSigner(t, func(c *op.Client) { c.Profile, c.Auth, c.Secrets = op.ProfileFAPI2, []string{op.AuthPrivateKey}, nil })
 	push := func(object string) wire {
 		now := s.clock.Now().Unix()
@@ -167,12 +167,15 @@ func TestTheProfileFAPI2TakesNoRequestObjectWithoutTypeAndBeginning(t *testing.T
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		return s.do(r)
 	}
-	if got := push(s.object("", nil, nil)); got.status != http.StatusCreated {
-		t.Errorf("a good one: %d %v", got.status, got.body)
+	for what, typ := range map[string]any{"of its own": "oauth-authz-req+jwt", "in another case": "OAuth-Authz-Req+JWT", "of any JWT": "JWT", "none": nil} {
+		if got := push(s.object("", map[string]any{"typ": typ}, nil)); got.status != http.StatusCreated {
+			t.Errorf("a good one, its typ %s: %d %v", what, got.status, got.body)
+		}
 	}
 	for says, object := range map[string]string{
-		"request.typ":  s.object("", map[string]any{"typ": "JWT"}, nil),
-		"request.time": s.object("", nil, map[string]any{"nbf": nil}),
+		"request.client": s.object("", map[string]any{"typ": nil}, map[string]any{"sub": s.client.ID}),
+		"request.typ":    s.object("", map[string]any{"typ": "dpop+jwt"}, nil),
+		"request.time":   s.object("", nil, map[string]any{"nbf": nil}),
 	} {
 		if got := push(object); got.text("error") != "invalid_request_object" || !strings.Contains(got.text("error_description"), "["+says) {
 			t.Errorf("%s: %d %v", says, got.status, got.body)

@@ -27,11 +27,19 @@ func signingModules() []module {
 	})
 }
 
-// object is a good request object, yet without the parameters of the request.
+// object is a good request object, yet without the parameters of the request. The first client's has no typ and the second's one in any case, as
+// the suite signs them.
 func (r *run) object(c *client) *jwt {
 	now := r.op.clock.Now().Unix()
-	return &jwt{alg: c.alg, key: c.key, header: map[string]any{"kid": c.keyID(), "typ": "oauth-authz-req+jwt"}, claims: map[string]any{
+	o := &jwt{alg: c.alg, key: c.key, header: map[string]any{"kid": c.keyID(), "typ": "oauth-authz-req+jwt"}, claims: map[string]any{
 		"iss": c.id, "client_id": c.id, "aud": r.op.issuer, "jti": rand.Text(), "iat": now, "nbf": now, "exp": now + 300}}
+	switch c {
+	case r.op.ids.signed, r.op.ids.poll:
+		delete(o.header, "typ")
+	case r.op.ids.signedTwin, r.op.ids.pollTwin:
+		o.header["typ"] = "OautH-auThZ-REQ+jWt"
+	}
+	return o
 }
 
 // signed is the form of a pushed request whose parameters stand in its object.
