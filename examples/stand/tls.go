@@ -30,6 +30,9 @@ const (
 // certificateLife is that of the authority and of what it signed; the key of the authority is forgotten at once.
 const certificateLife = 365 * 24 * time.Hour
 
+// suites are those of TLS 1.2 that FAPI 2.0 §5.2.2 asks of a protected resource, for the key that the stand has; the provider has the same.
+var suites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
+
 // openTLS makes an authority and one certificate for all listeners, or reads those of the run before.
 func (s *Stand) openTLS() error {
 	if !s.opt.TLS {
@@ -45,7 +48,7 @@ func (s *Stand) openTLS() error {
 			return fmt.Errorf("reading the certificate: %w", err)
 		}
 	}
-	s.certificate = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
+	s.certificate = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}}
 	return nil
 }
 

@@ -74,33 +74,46 @@ func (o options) files() (map[string]object, error) {
 		o.client("suite-2", object{"profile": "oidc-compat", "secret": secret2, "auth": []string{"client_secret_basic", "client_secret_post"}}),
 	}
 	files := map[string]object{}
-	for _, name := range []string{"fapi2.json", "fapi2-oauth.json", "fapi2-mtls.json", "fapi2-mtls-oauth.json"} {
-		files[name] = o.plan()
+	fapi, err := o.fapi(files)
+	if err != nil {
+		return nil, err
 	}
-	for i, each := range []struct{ client, certificate string }{{"client", "mtls"}, {"client2", "mtls2"}} {
-		one, err := newPair(fmt.Sprintf("suite-fapi-%d", i+1))
-		if err != nil {
-			return nil, err
-		}
-		two, err := newPair(fmt.Sprintf("suite-mtls-%d", i+1))
-		if err != nil {
-			return nil, err
-		}
-		clients = append(clients,
-			o.client(one.id, object{"profile": "fapi2", "auth": []string{"private_key_jwt"}, "jwks": one.public(), "tls_client_certificate_bound_access_tokens": true, "audience": []string{o.api}}),
-			o.client(two.id, object{"profile": "fapi2", "auth": []string{"self_signed_tls_client_auth"}, "jwks": two.public(), "tls_client_certificate_bound_access_tokens": true, "audience": []string{o.api}}))
-		for name, by := range map[string]*pair{"fapi2": one, "fapi2-mtls": two} {
-			files[name+".json"][each.client], files[name+"-oauth.json"][each.client] = by.asClient("openid"), by.asClient("accounts")
-			files[name+".json"][each.certificate], files[name+"-oauth.json"][each.certificate] = by.asCertificate(), by.asCertificate()
-			files[name+"-oauth.json"]["resource"] = object{"resourceUrl": o.api + "/accounts"}
-		}
-	}
+	clients = append(clients, fapi...)
 	basic, dynamic := o.plan(), o.plan()
 	basic["client"], basic["client2"] = object{"client_id": "suite-1", "client_secret": secret}, object{"client_id": "suite-2", "client_secret": secret2}
 	basic["client_secret_post"] = basic["client"]
 	dynamic["client"], dynamic["client2"] = object{"initial_access_token": "stand-compat"}, object{"initial_access_token": "stand-compat"}
 	files["clients.yaml"], files["oidcc.json"], files["oidcc-dynamic.json"] = object{"clients": clients}, basic, dynamic
 	return files, nil
+}
+
+// fapi makes the configurations of the plans of FAPI 2.0, two clients for each way to prove oneself and to ask: by parameters, or by signed
+// requests alone, as the plan of message signing wants it.
+func (o options) fapi(files map[string]object) (clients []object, err error) {
+	for _, kind := range []struct {
+		file, id, auth string
+		signs          bool
+	}{
+		{"fapi2", "suite-fapi", "private_key_jwt", false},
+		{"fapi2-mtls", "suite-mtls", "self_signed_tls_client_auth", false},
+		{"fapi2-signing", "suite-fapi-signing", "private_key_jwt", true},
+		{"fapi2-mtls-signing", "suite-mtls-signing", "self_signed_tls_client_auth", true},
+	} {
+		openid, oauth := o.plan(), o.plan()
+		oauth["resource"] = object{"resourceUrl": o.api + "/accounts"}
+		files[kind.file+".json"], files[kind.file+"-oauth.json"] = openid, oauth
+		for i, each := range []struct{ client, certificate string }{{"client", "mtls"}, {"client2", "mtls2"}} {
+			by, err := newPair(fmt.Sprintf("%s-%d", kind.id, i+1))
+			if err != nil {
+				return nil, err
+			}
+			clients = append(clients, o.client(by.id, object{"profile": "fapi2", "auth": []string{kind.auth}, "jwks": by.public(), "require_signed_request_object": kind.signs,
+				"tls_client_certificate_bound_access_tokens": true, "audience": []string{o.api}}))
+			openid[each.client], oauth[each.client] = by.asClient("openid offline_access"), by.asClient("accounts")
+			openid[each.certificate], oauth[each.certificate] = by.asCertificate(), by.asCertificate()
+		}
+	}
+	return clients, nil
 }
 
 // address is one of the suite's under the alias.

@@ -25,8 +25,13 @@ func TestTheSuitesClientsAreWhatApplyReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(settings.Clients) != 6 || strings.Contains(string(text), `"d":`) {
+	if len(settings.Clients) != 10 || strings.Contains(string(text), `"d":`) {
 		t.Errorf("%d clients, or a private key among them:\n%s", len(settings.Clients), text)
+	}
+	for _, c := range settings.Clients {
+		if c.RequireSigned != strings.Contains(c.ID, "signing") {
+			t.Errorf("%s is held to signed requests: %v", c.ID, c.RequireSigned)
+		}
 	}
 }
 
@@ -36,7 +41,8 @@ func TestEveryPlanHasItsClientsAndNobodyElseReadsThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	for file, needs := range map[string][]string{"oidcc.json": {"client_secret"}, "oidcc-dynamic.json": {"initial_access_token"}, "fapi2.json": {"jwks", "dpop_signing_alg"},
-		"fapi2-mtls.json": {"jwks"}, "fapi2-oauth.json": {"scope"}, "fapi2-mtls-oauth.json": {"scope"}} {
+		"fapi2-mtls.json": {"jwks"}, "fapi2-oauth.json": {"scope"}, "fapi2-mtls-oauth.json": {"scope"},
+		"fapi2-signing.json": {"jwks"}, "fapi2-mtls-signing.json": {"jwks"}, "fapi2-signing-oauth.json": {"scope"}, "fapi2-mtls-signing-oauth.json": {"scope"}} {
 		text, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			t.Fatal(err)
