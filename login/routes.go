@@ -28,6 +28,7 @@ func (d *Door) table() []route {
 		d.recoveryRoutes(),
 		d.deviceRoutes(),
 		d.commonRoutes(),
+		d.statementRoutes(),
 		d.protectRoutes(),
 		d.passkeyRoutes(),
 		d.smsRoutes(),
@@ -129,12 +130,10 @@ func (d *Door) deviceRoutes() []route {
 func (d *Door) commonRoutes() []route {
 	return []route{
 		{"GET /{$}", d.home},
-		{"GET /help", d.showHelp},
 		{"GET /logout", d.showSignOut},
 		{"POST /logout", d.takeSignOut},
 		{"POST /lang", d.takeLang},
 		{"POST /theme", d.takeTheme},
-		{"GET /agreement/{document}", d.showDocument},
 	}
 }
 
@@ -157,7 +156,7 @@ func (d *Door) cabinetRoutes() []route {
 	return out
 }
 
-// Handler serves /login…, /signup…, /recovery…, /protect…, /level…, /device…, /me…, /logout, /lang, /theme, /help and /assets/. Posts
+// Handler serves /login…, /signup…, /recovery…, /protect…, /level…, /device…, /me…, /logout, /lang, /theme, /help, the statements and /assets/. Posts
 // that another site's page sent are refused before any handler (S03).
 func (d *Door) Handler() http.Handler {
 	mux := http.NewServeMux()
