@@ -32,14 +32,45 @@ type consentData struct {
 type consentItem struct {
 	op.Released
 	Date account.Date
+	With []string // claims that say the same and have no line of their own
 }
 
-func itemOf(released op.Released) consentItem {
-	item := consentItem{Released: released}
-	if date, err := account.DateOf(released.Value); err == nil {
-		item.Date = date
+// claims are all that the line stands for.
+func (i consentItem) claims() []string { return append([]string{i.Claim}, i.With...) }
+
+// nameParts stand in the full name too.
+var nameParts = []string{"family_name", "given_name", "middle_name"}
+
+// itemsOf lists the attributes as people read them: nobody reads their name twice, in whole and in parts.
+func itemsOf(released []op.Released) []consentItem {
+	full := slices.IndexFunc(released, func(r op.Released) bool { return r.Claim == "name" && !r.Missing })
+	var items []consentItem
+	var parts []string
+	for _, r := range released {
+		if full >= 0 && slices.Contains(nameParts, r.Claim) && goesWith(r, released[full]) {
+			parts = append(parts, r.Claim)
+			continue
+		}
+		item := consentItem{Released: r}
+		if date, err := account.DateOf(r.Value); err == nil {
+			item.Date = date
+		}
+		items = append(items, item)
 	}
-	return item
+	for i := range items {
+		if items[i].Claim == "name" {
+			items[i].With = parts
+		}
+	}
+	return items
+}
+
+// goesWith reports whether everything that is said of a name is said of its part too. Of a part that a person does not have nothing is.
+func goesWith(part, whole op.Released) bool {
+	if part.Essential != whole.Essential || part.Resolved != whole.Resolved {
+		return false
+	}
+	return part.Missing || part.Optional == whole.Optional && part.Withheld == whole.Withheld && part.Checked == whole.Checked
 }
 
 func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
@@ -61,8 +92,8 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 		PolicyURI: v.client.PolicyURI, TermsURI: v.client.TermsURI, Signs: v.req.Details, For: v.req.Purpose,
 		Certified: v.policy.Certified, Certify: v.mayCertify(),
 	}
-	for _, item := range released {
-		data.Items = append(data.Items, itemOf(item))
+	data.Items = itemsOf(released)
+	for _, item := range data.Items {
 		if item.Optional && data.ChooseURL == "" {
 			data.ChooseURL = at("/login/consent", v.attempt) + "&choose=1"
 		}
@@ -72,6 +103,7 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 	}
 	data.Choosing = r.FormValue("choose") != "" && data.ChooseURL != ""
 	page := v.page(d, r, "consent", data)
+	page.Back = v.backOut()
 	if data.Choosing {
 		page.Back = at("/login/consent", v.attempt)
 	}
@@ -125,17 +157,17 @@ func (d *Door) withheld(r *http.Request, v *visit) ([]string, error) {
 		return nil, fmt.Errorf("listing what the service would learn: %w", err)
 	}
 	var out, offered []string
-	for _, item := range released {
+	for _, item := range itemsOf(released) {
 		if !item.Optional {
 			continue
 		}
-		offered = append(offered, item.Claim)
+		offered = append(offered, item.claims()...)
 		keeps := item.Withheld
 		if r.PostFormValue("chosen") != "" {
 			keeps = !slices.Contains(r.PostForm["claim"], item.Claim)
 		}
 		if keeps {
-			out = append(out, item.Claim)
+			out = append(out, item.claims()...)
 		}
 	}
 	if before := v.person.GrantFor(v.client.ID, v.req.Customer); before != nil { // not asked for today, and kept back all the same

@@ -30,6 +30,12 @@ func (d *Door) showIdentify(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if a := v.attempt; r.FormValue("again") != "" && a.Kind == kindSignIn && a.Outcome == nil && !a.Fixed { // back from a second factor
+		a.forget()
+		if err := d.save(r.Context(), a); err != nil {
+			return err
+		}
+	}
 	if ok, err := d.stands(w, r, v, stepIdentify, stepPassword); !ok {
 		return err
 	}

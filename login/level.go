@@ -71,7 +71,9 @@ func (d *Door) showLadder(w http.ResponseWriter, r *http.Request) error {
 			data.Begun = data.Begun || done
 		}
 	}
-	return d.render(w, r, in.attempt, in.page(d, r, "level", data))
+	page := in.page(d, r, "level", data)
+	page.Back = in.back(stepRaise)
+	return d.render(w, r, in.attempt, page)
 }
 
 // takeLadder goes to the first thing that is missing, or leaves it for later.

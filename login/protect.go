@@ -103,6 +103,14 @@ func (d *Door) provedRecently(session *account.Session, person *account.Account)
 
 func (in *inside) inFlow() bool { return in.attempt.ID != "" && in.attempt.Outcome == nil }
 
+// back is where "Back" leads from the page of a step that has rooms of its own.
+func (in *inside) back(own step) string {
+	if in.inFlow() {
+		return in.backTo(own)
+	}
+	return in.home
+}
+
 // path keeps the attempt in an address, when there is one.
 func (in *inside) path(path string) string {
 	if in.inFlow() {
@@ -143,7 +151,9 @@ func (d *Door) showProtect(w http.ResponseWriter, r *http.Request) error {
 		Attempt: in.attempt.ID, Passkeys: d.cfg.Accounts.HasPasskeys(), Resistant: resistant,
 		Must: in.policy.Strength >= account.TwoFactor, Essential: in.policy.Essential,
 	}
-	return d.render(w, r, in.attempt, in.page(d, r, "protect", data))
+	page := in.page(d, r, "protect", data)
+	page.Back = in.back(stepProtect)
+	return d.render(w, r, in.attempt, page)
 }
 
 // takeProtect goes on to the set-up, or leaves it for later.

@@ -212,7 +212,9 @@ func (d *Door) showChoosePassword(w http.ResponseWriter, r *http.Request) error 
 
 func (d *Door) renderChoosePassword(w http.ResponseWriter, r *http.Request, v *visit, err error) error {
 	data := choosePasswordData{Attempt: v.attempt.ID, Username: v.attempt.SignUp.Phone}
-	return d.renderForm(w, r, v.attempt, v.page(d, r, "signup-password", data), err)
+	page := v.page(d, r, "signup-password", data)
+	page.Back = at(paths[stepContact], v.attempt)
+	return d.renderForm(w, r, v.attempt, page, err)
 }
 
 func (d *Door) takeChosenPassword(w http.ResponseWriter, r *http.Request) error {

@@ -179,10 +179,42 @@ func (v *visit) page(d *Door, r *http.Request, name string, data any) templates.
 // secondPage is page of a second factor, which says what is unusual.
 func (v *visit) secondPage(d *Door, r *http.Request, name string, data any) templates.Page {
 	p := v.page(d, r, name, data)
+	p.Back = v.backFromSecond()
 	if len(v.policy.Risks) > 0 {
 		p.Notice = "risk." + string(v.policy.Risks[0])
 	}
 	return p
+}
+
+// backFromSecond is where "Back" leads from a second factor: to who they are, where the person may still say so.
+func (v *visit) backFromSecond() string {
+	a := v.attempt
+	switch {
+	case a.Kind == kindRecovery:
+		return at(paths[stepRecoveryStart], a)
+	case a.Kind == kindSignIn && a.Account != "" && !a.Fixed:
+		return at(paths[stepIdentify], a) + "&again=1"
+	case a.Request == "":
+		return "/me"
+	}
+	return v.backOut()
+}
+
+// backOut is where "Back" leads where nothing before is undone: to the service that sent the person, as "Return to the service" does.
+// Whom no page of a service sent is not there to go back to.
+func (v *visit) backOut() string {
+	if v.req == nil || v.req.Remote != nil {
+		return ""
+	}
+	return at("/login/cancel", v.attempt)
+}
+
+// backTo is where "Back" leads from a page beside the flow, opened at the step that it is for or at another.
+func (v *visit) backTo(own step) string {
+	if now := v.next(); now != own && v.path(now) != "" {
+		return at(v.path(now), v.attempt)
+	}
+	return v.backOut()
 }
 
 // ownPicture returns the address of a picture of ours, and nothing for any other: a page of a flow loads nothing from elsewhere, where

@@ -227,6 +227,7 @@ type View struct {
 	Here        string // path and query of this page, to come back to after the language changed
 	title       string // message id
 	titleArgs   map[string]any
+	form        url.Values // what was sent, where a page answers a form
 	set         *Set
 }
 
@@ -237,6 +238,7 @@ func (s *Set) viewOf(r *http.Request, lang string, p Page) View {
 		view.title = p.Name + ".title"
 	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		view.form = r.PostForm
 		view.Here = r.URL.Path // a form that came back with errors: its fields are not in the address
 		if attempt := r.PostFormValue("attempt"); attempt != "" {
 			view.Here += "?attempt=" + url.QueryEscape(attempt)
@@ -254,6 +256,9 @@ func (v View) Err(field string) string {
 	}
 	return ""
 }
+
+// Ticked reports whether a box was ticked in the form that the page answers: what one chose is not chosen twice.
+func (v View) Ticked(name string) bool { return v.form.Get(name) != "" }
 
 // ErrText returns the words of one error of the summary.
 func (v View) ErrText(e FieldError) string { return v.set.Text(v.Lang, e.Message, e.Args) }

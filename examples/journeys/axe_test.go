@@ -11,6 +11,8 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/vhod-id/vhod/account"
 )
 
 // looks are how every page is looked at: a narrow phone and a desktop, by day and by night.
@@ -19,12 +21,27 @@ var looks = []struct {
 	scheme string
 }{{360, "light"}, {1280, "light"}, {360, "dark"}, {1280, "dark"}}
 
-func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
+// axe returns axe-core, to be run in a page.
+func axe(t *testing.T) string {
+	t.Helper()
 	npmPackages(t)
 	library, err := os.ReadFile(filepath.Join("npm", "node_modules", "axe-core", "axe.min.js"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	return string(library)
+}
+
+// speaks switches the pages to a language, unless they speak it already.
+func (c *citizen) speaks(lang string) {
+	c.t.Helper()
+	if other := `footer [name="lang"][value="` + lang + `"]`; c.has(other) {
+		c.follow(other)
+	}
+}
+
+func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
+	library := axe(t)
 	s := startStand(t)
 	people := s.fresh(2)
 	languages := map[string]int{"ru": len(looks), "en": 1} // how many looks: the other language differs by the length of its words
@@ -36,16 +53,14 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			c.looked = func(page string) {
 				seen++
 				for _, look := range looks[:languages[lang]] {
-					c.audit(string(library), page, look.width, look.scheme)
+					c.audit(library, page, look.width, look.scheme)
 				}
 			}
 			c.open(s.url(0, "/help"))
-			if other := `footer [name="lang"][value="` + lang + `"]`; c.has(other) {
-				c.follow(other)
-			}
+			c.speaks(lang)
 			c.open(s.url(0, "/authorize?client_id=nobody"))
 			c.looked("error")
-			for _, path := range []string{"/help", "/nowhere", "/login/password?attempt=gone", "/agreement/terms", "/logout", "/device", "/recovery"} {
+			for _, path := range []string{"/help", "/nowhere", "/login/password?attempt=gone", "/agreement/terms", "/accessibility", "/cookies", "/logout", "/device", "/recovery"} {
 				c.open(s.url(0, path))
 				c.looked(c.page() + " at " + path)
 			}
@@ -90,6 +105,46 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPagesOfTrustHaveNoAccessibilityViolations looks at what only two people together come to see.
+func TestPagesOfTrustHaveNoAccessibilityViolations(t *testing.T) {
+	library := axe(t)
+	s := startStand(t)
+	owner, friend := resident(t, s, "trusting", true), resident(t, s, "trusted", true)
+	nameAndAccept(owner, friend)
+	s.pass(account.TrustAfter)
+	look := func(c *citizen, page string) {
+		for lang, n := range map[string]int{"en": 1, "ru": len(looks)} {
+			c.speaks(lang)
+			for _, l := range looks[:n] {
+				c.audit(library, page+" in "+lang, l.width, l.scheme)
+			}
+		}
+	}
+	lost := resident(t, s, "trusting", true)
+	proveByPhone(lost)
+	lost.walk("totp")
+	lost.follow(`[data-way="lost"]`)
+	lost.walk("recovery-ways")
+	lost.press("trusted")
+	lost.walk("recovery-trusted")
+	look(lost, "recovery-trusted")
+	lost.press("continue")
+	lost.walk("recovery-trusted")
+	lost.shows("asked")
+	look(lost, "recovery-trusted, asked")
+	friend.until("/me", `[data-action="plea"]`)
+	look(friend, "me with a plea")
+	friend.press("plea")
+	friend.walk("me-trusted-plea")
+	look(friend, "me-trusted-plea")
+	friend.press("confirm")
+	friend.walk("me-trusted")
+	look(friend, "me-trusted, answered")
+	lost.open(lost.location())
+	lost.shows("vouched")
+	look(lost, "recovery-trusted, vouched")
 }
 
 // lookAtRecovery goes the way of somebody who lost their second factor.
