@@ -14,11 +14,13 @@ import (
 	"github.com/vhod-id/vhod/keys"
 )
 
-// How long a browser is known after its last sign-in, how many are, how long one message waits for further sign-ins to
-// tell of, and how long the person may say that it was not them.
+// How long a browser is known after its last sign-in, how many browsers and arrivals are, how long one message waits for
+// further sign-ins to tell of, and how long the person may say that it was not them. An account is written anew by each
+// sign-in, and dearer when it is longer than a page of the database.
 const (
 	BrowserLife = 400 * 24 * time.Hour // the longest that browsers keep a cookie (RFC 6265bis §5.5)
-	maxBrowsers = 20
+	maxBrowsers = 12
+	maxArrivals = 12
 	alertAfter  = 5 * time.Minute
 	disownLife  = 10 * 24 * time.Hour
 )
@@ -89,8 +91,9 @@ func (a *Account) arrive(cookie string, now time.Time, o Origin) {
 				kept = append(kept, b)
 			}
 		}
-		if len(kept) >= maxBrowsers {
-			kept = kept[1:] // the one that was used longest ago
+		for len(kept) >= maxBrowsers {
+			i := leastMissed(kept)
+			kept = slices.Delete(kept, i, i+1)
 		}
 		a.Browsers = append(kept, seen)
 	}
@@ -101,11 +104,30 @@ func (a *Account) arrive(cookie string, now time.Time, o Origin) {
 		a.owe(OwedAlert, now.Add(alertAfter), struct{}{})
 	}
 	a.Arrivals = slices.DeleteFunc(slices.Clone(a.Arrivals), func(x Arrival) bool { return now.Sub(x.At) >= disownLife })
-	if len(a.Arrivals) >= maxBrowsers {
-		a.Arrivals = a.Arrivals[1:]
+	for len(a.Arrivals) >= maxArrivals {
+		i := leastTelling(a.Arrivals)
+		a.Arrivals = slices.Delete(a.Arrivals, i, i+1)
 	}
 	o.RequestID = "" // stands in the journal
 	a.Arrivals = append(a.Arrivals, Arrival{At: now, Origin: o, Browser: hash})
+}
+
+// leastMissed is the browser to forget: of those in which the person was once and never again, as in a private window, the one of
+// longest ago, and else the one that was used longest ago. So sign-ins in ever new browsers displace none that the person comes back to.
+func leastMissed(browsers []Browser) int {
+	once := slices.IndexFunc(browsers, func(b Browser) bool { return b.FirstAt.Equal(b.LastAt) && !b.Own })
+	return max(once, 0)
+}
+
+// leastTelling is the arrival to forget: the second of a message, because from the first on what was added is undone when the person
+// disowns them, and many more must not hide it; the oldest where each has a message of its own.
+func leastTelling(arrivals []Arrival) int {
+	for i := 1; i < len(arrivals); i++ {
+		if arrivals[i].Told == arrivals[i-1].Told {
+			return i
+		}
+	}
+	return 0
 }
 
 // payAlert tells the person of all new browsers at once, with a link by which they disown them. Where there is no mail the
