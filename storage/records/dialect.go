@@ -10,8 +10,6 @@ import (
 // dialect is all in which the two engines differ.
 type dialect struct {
 	goose goose.Dialect
-	// prepares says that statements are prepared by us; pgx does it by itself.
-	prepares bool
 	// forUpdate ends a SELECT whose row is about to be changed in the same transaction, so that those
 	// who wait for it queue; SQLite has one writer.
 	forUpdate string

@@ -29,7 +29,9 @@ func migrate(ctx context.Context, db *engine, cfg Config) error {
 	if db.dialect.goose == goose.DialectPostgres {
 		options = append(options, goose.WithSessionLocker(migrationLock{}))
 	}
-	provider, err := goose.NewProvider(db.dialect.goose, db.write, files, options...)
+	over, done := db.write.standard()
+	defer done()
+	provider, err := goose.NewProvider(db.dialect.goose, over, files, options...)
 	if err != nil {
 		return err
 	}
@@ -70,7 +72,7 @@ func apply(ctx context.Context, provider *goose.Provider, cfg Config) error {
 // SchemaVersion is the number of the newest migration that was applied.
 func (s *Store) SchemaVersion(ctx context.Context) (int64, error) {
 	var version int64
-	err := s.db.write.QueryRowContext(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&version)
+	err := s.db.reader().row(ctx, `SELECT max(version_id) FROM goose_db_version`).Scan(&version)
 	if err != nil {
 		return 0, fmt.Errorf("reading the schema's version: %w", err)
 	}

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pressly/goose/v3"
 )
 
@@ -34,25 +33,26 @@ const (
 
 // openPostgres opens a pool. Statements are prepared once per connection by pgx.
 func openPostgres(ctx context.Context, cfg Config) (*engine, error) {
-	settings, err := pgx.ParseConfig(cfg.URL)
+	settings, err := pgxpool.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, errors.New("the postgres URL does not parse") // the parser's error may hold the password
 	}
-	if settings.RuntimeParams["application_name"] == "" {
-		settings.RuntimeParams["application_name"] = "vhod"
+	if settings.ConnConfig.RuntimeParams["application_name"] == "" {
+		settings.ConnConfig.RuntimeParams["application_name"] = "vhod"
 	}
-	db := stdlib.OpenDB(*settings)
-	size := cfg.Connections
-	if size == 0 {
-		size = postgresConnections
+	settings.MaxConns, settings.MaxConnLifetime = postgresConnections, postgresConnectionLife
+	if cfg.Connections > 0 {
+		settings.MaxConns = int32(cfg.Connections)
 	}
-	db.SetMaxOpenConns(size)
-	db.SetMaxIdleConns(size)
-	db.SetConnMaxLifetime(postgresConnectionLife)
-	if err := db.PingContext(ctx); err != nil {
-		_ = db.Close()
-		return nil, fmt.Errorf("postgres at %s: %w", settings.Host, err)
+	connections, err := pgxpool.NewWithConfig(ctx, settings)
+	if err != nil {
+		return nil, fmt.Errorf("postgres at %s: %w", settings.ConnConfig.Host, err)
 	}
+	if err := connections.Ping(ctx); err != nil {
+		connections.Close()
+		return nil, fmt.Errorf("postgres at %s: %w", settings.ConnConfig.Host, err)
+	}
+	db := postgresPool{connections}
 	return &engine{write: db, read: db, dialect: postgresDialect, observe: cfg.OnStatement}, nil
 }
 

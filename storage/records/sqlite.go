@@ -15,7 +15,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-var sqliteDialect = dialect{goose: goose.DialectSQLite3, prepares: true, crossed: sqliteCrossed}
+var sqliteDialect = dialect{goose: goose.DialectSQLite3, crossed: sqliteCrossed}
 
 // sqliteReaders is how many connections read beside the one that writes: reading is CPU-bound, more
 // than a few per core gain nothing.
@@ -31,21 +31,23 @@ func openSQLite(ctx context.Context, cfg Config) (*engine, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
-	e := &engine{dialect: sqliteDialect, observe: cfg.OnStatement}
-	if e.write, err = sql.Open("sqlite", sqliteDSN(path, synchronous, false)); err != nil {
+	write, err := sql.Open("sqlite", sqliteDSN(path, synchronous, false))
+	if err != nil {
 		return nil, err
 	}
-	if e.read, err = sql.Open("sqlite", sqliteDSN(path, synchronous, true)); err != nil {
+	read, err := sql.Open("sqlite", sqliteDSN(path, synchronous, true))
+	if err != nil {
 		return nil, err
 	}
+	e := &engine{write: &sqlPool{db: write}, read: &sqlPool{db: read}, dialect: sqliteDialect, observe: cfg.OnStatement}
 	readers := cfg.Connections
 	if readers == 0 {
 		readers = sqliteReaders
 	}
-	e.write.SetMaxOpenConns(1)
-	e.read.SetMaxOpenConns(readers)
-	e.read.SetMaxIdleConns(readers)
-	if err := e.write.PingContext(ctx); err != nil { // the first connection turns WAL on
+	write.SetMaxOpenConns(1)
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	if err := write.PingContext(ctx); err != nil { // the first connection turns WAL on
 		_ = e.close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
