@@ -215,6 +215,9 @@ func checkResponse(client *Client, req *AuthRequest, form url.Values) error {
 	if form.Get("request_uri") != "" {
 		return refuse("request_uri_not_supported", "request_uri.unsupported", "request_uri is not one that we issued")
 	}
+	if form.Has("registration") {
+		return refuse("registration_not_supported", "registration.unsupported", "no client registers itself by the request (OpenID Connect Core 3.1.2.6)")
+	}
 	if len(req.Nonce) > maxNonce {
 		return refuse("invalid_request", "nonce.long", "nonce is longer than 512 bytes")
 	}

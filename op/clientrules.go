@@ -1,12 +1,15 @@
 package op
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Check says what is wrong with a client's registration, every fault named by its field as in
@@ -73,6 +76,7 @@ func (c *Client) checkCredentials() (problems []error) {
 	if slices.Contains(c.Auth, AuthPrivateKey) && len(c.JWKS) == 0 && c.JWKSURI == "" {
 		problems = append(problems, errors.New("auth private_key_jwt: jwks or jwks_uri is needed"))
 	}
+	problems = append(problems, c.checkKeys())
 	for _, kind := range c.DetailTypes {
 		if !slices.Contains(detailTypes, kind) {
 			problems = append(problems, fmt.Errorf("authorization_details_types %q: %s", kind, strings.Join(detailTypes, " or ")))
@@ -95,6 +99,25 @@ func (c *Client) checkCredentials() (problems []error) {
 		problems = append(problems, errors.New("profile oidc-compat is for confidential clients alone"))
 	}
 	return problems
+}
+
+// checkKeys looks at the keys that stand in a registration: a private one is refused, as nobody but its owner should have it, and so is a set that
+// no assertion of the client could be verified by.
+func (c *Client) checkKeys() error {
+	if len(c.JWKS) == 0 {
+		return nil
+	}
+	var all jose.JSONWebKeySet
+	if err := json.Unmarshal(c.JWKS, &all); err != nil {
+		return errors.New("jwks: no set of keys that can be read (RFC 7517 §5)")
+	}
+	if slices.ContainsFunc(all.Keys, func(k jose.JSONWebKey) bool { return !k.IsPublic() }) {
+		return errors.New("jwks: a private or secret key stands in it: register the public keys alone, and make new ones, as these have been seen")
+	}
+	if _, err := parseJWKS(c.JWKS); err != nil && slices.Contains(c.Auth, AuthPrivateKey) {
+		return errors.New("jwks: none of the keys may sign assertions: RSA of 2048 bits at least, P-256 or Ed25519 is needed")
+	}
+	return nil
 }
 
 // checkRedirectURI holds RFC 6749 §3.1.2 and RFC 9700 §2.1: absolute, no fragment, no user part, https

@@ -4,10 +4,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"github.com/vhod-id/vhod/op"
 )
 
 func TestClientRegistrationNamesEachFault(t *testing.T) {
+	key := ecKey(t)
+	public, private := keySet(t, jose.JSONWebKey{Key: key.Public()}), keySet(t, jose.JSONWebKey{Key: key})
 	good := op.Client{ID: "web", Profile: op.ProfileOIDC, Auth: []string{op.AuthBasic}, Secrets: []op.ClientSecret{{Hash: "h"}},
 		RedirectURIs: []string{"https://rp.example/cb"}, GrantTypes: []string{"authorization_code"}}
 	if err := good.Check(); err != nil {
@@ -35,8 +39,19 @@ func TestClientRegistrationNamesEachFault(t *testing.T) {
 		{"secret in fapi2", func(c *op.Client) { c.Profile = op.ProfileFAPI2 }, "neither secrets nor public clients"},
 		{"public in fapi2", func(c *op.Client) { c.Profile, c.Auth, c.Secrets = op.ProfileFAPI2, []string{op.AuthNone}, nil }, "neither secrets nor public clients"},
 		{"key in fapi2", func(c *op.Client) {
-			c.Profile, c.Auth, c.Secrets, c.JWKS = op.ProfileFAPI2, []string{op.AuthPrivateKey}, nil, []byte(`{"keys":[]}`)
+			c.Profile, c.Auth, c.Secrets, c.JWKS = op.ProfileFAPI2, []string{op.AuthPrivateKey}, nil, public
 		}, ""},
+		{"no key in the set", func(c *op.Client) {
+			c.Auth, c.Secrets, c.JWKS = []string{op.AuthPrivateKey}, nil, []byte(`{"keys":[]}`)
+		}, "none of the keys"},
+		{"a key that only encrypts", func(c *op.Client) {
+			c.Auth, c.Secrets, c.JWKS = []string{op.AuthPrivateKey}, nil, keySet(t, jose.JSONWebKey{Key: key.Public(), Use: "enc"})
+		}, "none of the keys"},
+		{"an empty set beside a secret", func(c *op.Client) { c.JWKS = []byte(`{"keys":[]}`) }, ""},
+		{"a private key", func(c *op.Client) { c.Auth, c.Secrets, c.JWKS = []string{op.AuthPrivateKey}, nil, private }, "private or secret key"},
+		{"a private key beside a secret", func(c *op.Client) { c.JWKS = private }, "private or secret key"},
+		{"a secret key", func(c *op.Client) { c.JWKS = []byte(`{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}`) }, "private or secret key"},
+		{"no set", func(c *op.Client) { c.JWKS = []byte(`{"keys":1}`) }, "can be read"},
 		{"unknown profile", func(c *op.Client) { c.Profile = "x" }, "profile"},
 		{"unknown algorithm", func(c *op.Client) { c.IDTokenAlg = "none" }, "id_token_alg"},
 	} {

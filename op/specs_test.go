@@ -130,6 +130,12 @@ func TestWhatTheMetadataNamesWorks(t *testing.T) {
 			}
 		}
 	}
+	for _, endpoint := range []string{"token", "introspection", "revocation"} { // RFC 8414 §2: one is not there without the other
+		methods, algs := endpoint+"_endpoint_auth_methods_supported", endpoint+"_endpoint_auth_signing_alg_values_supported"
+		if !slices.Contains(list(meta[methods]), "private_key_jwt") || len(list(meta[algs])) == 0 {
+			t.Errorf("%s: %v, %s: %v", methods, meta[methods], algs, meta[algs])
+		}
+	}
 	for _, mode := range list(meta["response_modes_supported"]) {
 		w := httptest.NewRecorder()
 		h.handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/authorize?"+request(clientOf("web"), "response_mode", mode).Encode(), nil))

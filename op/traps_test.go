@@ -255,6 +255,8 @@ func TestTrap8ARequestObjectThatNobodySignedIsRefusedWhole(t *testing.T) {
 	for name, row := range map[string]struct{ value, want string }{
 		"request":     {unsignedRequest, "request_not_supported"}, // the client has no keys; what signers hear is TestP28ASpoiltRequestObjectIsRefused
 		"request_uri": {"https://rp.example/request.jwt", "request_uri_not_supported"},
+		// Nobody registers by a request either (OpenID Connect Core §3.1.2.6).
+		"registration": {`{"client_name":"RP"}`, "registration_not_supported"},
 	} {
 		if back := h.authorize(codeRequest("web", name, row.value)).back(); back.Get("error") != row.want || back.Get("iss") != issuer || back.Get("state") != "state" {
 			t.Errorf("%s: %v", name, back)
