@@ -109,7 +109,7 @@ func (o options) fapi(files map[string]object) (clients []object, err error) {
 			}
 			clients = append(clients, o.client(by.id, object{"profile": "fapi2", "auth": []string{kind.auth}, "jwks": by.public(), "require_signed_request_object": kind.signs,
 				"tls_client_certificate_bound_access_tokens": true, "audience": []string{o.api}}))
-			openid[each.client], oauth[each.client] = by.asClient("openid offline_access"), by.asClient("accounts")
+			openid[each.client], oauth[each.client] = by.asClient("openid offline_access"), by.asClient("accounts offline_access")
 			openid[each.certificate], oauth[each.certificate] = by.asCertificate(), by.asCertificate()
 		}
 	}

@@ -51,6 +51,9 @@ func TestEveryPlanHasItsClientsAndNobodyElseReadsThem(t *testing.T) {
 		if err := json.Unmarshal(text, &plan); err != nil {
 			t.Fatal(err)
 		}
+		if scope, _ := plan.Client["scope"].(string); strings.HasPrefix(file, "fapi2") && !strings.Contains(scope, "offline_access") {
+			t.Errorf("%s asks for no refresh token, so that the module about it is left out: %s", file, scope)
+		}
 		for _, name := range needs {
 			if plan.Client[name] == nil || plan.Client2[name] == nil {
 				t.Errorf("%s: a client without %s", file, name)
