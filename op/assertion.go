@@ -88,19 +88,24 @@ func (a *clientAuth) proveByAssertion(r *http.Request, given credentials) (*Clie
 	return client, nil
 }
 
+// claimant is who an assertion claims to be from.
+type claimant struct {
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+}
+
 // peekAssertion reads who an assertion claims to be from, so that the keys can be found. Nothing of it is believed yet.
-func peekAssertion(assertion string) (assertionClaims, error) {
-	var claims assertionClaims
-	malformed := diagnosed("invalid_client", "assertion.malformed", "client_assertion is not a signed JWT in compact form")
+func peekAssertion(assertion string) (who claimant, err error) {
+	malformed := diagnosed("invalid_client", "assertion.malformed", "client_assertion is not a signed JWT in compact form with iss and sub")
 	parts := strings.Split(assertion, ".")
 	if len(assertion) > maxForeignJWT || len(parts) != 3 {
-		return claims, malformed
+		return who, malformed
 	}
 	payload, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err != nil || json.Unmarshal(payload, &claims) != nil || claims.Subject == "" {
-		return claims, malformed
+	if err != nil || json.Unmarshal(payload, &who) != nil || who.Subject == "" {
+		return who, malformed
 	}
-	return claims, nil
+	return who, nil
 }
 
 // verifyAssertion checks header and signature against the keys that the client registered. A key or an address of keys
@@ -154,24 +159,21 @@ func (a *clientAuth) judgeAssertion(r *http.Request, c *Client, claims assertion
 	if !a.audienceFits(r, c, claims.Audience) {
 		return diagnosed("invalid_client", "assertion.audience", "aud is %s and must be the issuer, %s", printable(string(claims.Audience)), a.issuer)
 	}
+	now := a.now()
+	for name, at := range map[string]*float64{"iat": claims.IssuedAt, "nbf": claims.NotBefore} { // before exp: a clock that is far ahead is no long life
+		if at != nil && fromNumericDate(*at).Sub(now) > clockAheadAllowed {
+			return diagnosed("invalid_client", "assertion.clock", "%s", ahead(name, *at, now))
+		}
+	}
 	if claims.Expires == nil {
 		return diagnosed("invalid_client", "assertion.lifetime", "exp is missing")
 	}
-	now := a.now()
 	left := fromNumericDate(*claims.Expires).Sub(now)
 	if left <= -clockBehind {
 		return diagnosed("invalid_client", "assertion.expired", "the assertion expired %s ago: check the client's clock", seconds(-left))
 	}
 	if left > assertionLife+clockAheadAllowed {
 		return diagnosed("invalid_client", "assertion.lifetime", "exp is %s ahead; at most %s is accepted", seconds(left), seconds(assertionLife))
-	}
-	for name, at := range map[string]*float64{"iat": claims.IssuedAt, "nbf": claims.NotBefore} {
-		if at == nil {
-			continue
-		}
-		if ahead := fromNumericDate(*at).Sub(now); ahead > clockAheadAllowed {
-			return diagnosed("invalid_client", "assertion.clock", "the client's clock is ahead by %s (%s)", seconds(ahead), name)
-		}
 	}
 	return nil
 }
@@ -279,6 +281,14 @@ func fittingKeys(known []jose.JSONWebKey, kid, alg string) []jose.JSONWebKey {
 func fromNumericDate(n float64) time.Time {
 	const farthest = 1 << 40
 	return time.UnixMilli(int64(max(min(n, farthest), -farthest) * 1000))
+}
+
+// ahead says how far a time of a client lies in the future, and what is usually wrong where it is absurdly far.
+func ahead(name string, at float64, now time.Time) string {
+	if at > 1e11 { // the year 5138
+		return name + " is in milliseconds, but times are seconds since 1970 (RFC 7519 §2)"
+	}
+	return fmt.Sprintf("the client's clock is ahead by %s (%s)", seconds(fromNumericDate(at).Sub(now)), name)
 }
 
 func seconds(d time.Duration) string {

@@ -136,6 +136,7 @@ func TestP21AClientAssertionIsCheckedWithoutLeniency(t *testing.T) {
 		{what: "far exp", claims: map[string]any{"exp": at(10 * time.Minute)}, diagnosis: "assertion.lifetime"},
 		{what: "absurd exp", claims: map[string]any{"exp": 1e300}, diagnosis: "assertion.lifetime"},
 		{what: "exp as text", claims: map[string]any{"exp": "soon"}, diagnosis: "assertion.malformed"},
+		{what: "a clock an hour ahead", claims: map[string]any{"iat": at(time.Hour), "exp": at(time.Hour + time.Minute)}, diagnosis: "assertion.clock"},
 		{what: "issued 60 s ahead", claims: map[string]any{"iat": at(61 * time.Second)}, diagnosis: "assertion.clock"},
 		{what: "not before 60 s ahead", claims: map[string]any{"nbf": at(61 * time.Second)}, diagnosis: "assertion.clock"},
 		{what: "no jti", claims: map[string]any{"jti": nil}, diagnosis: "assertion.jti"},
@@ -181,6 +182,26 @@ func TestP21AClientAssertionIsCheckedWithoutLeniency(t *testing.T) {
 		checkAnswer(t, row.what, client, err, want, row.diagnosis)
 		if status, code, _, _ := op.WireError(err); err != nil && (status != 401 || code != "invalid_client") {
 			t.Errorf("%s: %d %s", row.what, status, code)
+		}
+	}
+}
+
+// Who looks for a fault of a clock reads which way it is off, and a fault of another kind is not taken for one.
+func TestWhatIsWrongWithAnAssertionIsSaidSoThatItCanBeMended(t *testing.T) {
+	b := newClientBench(t)
+	now := b.clock.Now()
+	for says, changes := range map[string]map[string]any{
+		"the client's clock is ahead by 3600 s": {"iat": now.Add(time.Hour).Unix(), "exp": now.Add(time.Hour + time.Minute).Unix()},
+		"expired 3540 s ago":                    {"iat": now.Add(-time.Hour).Unix(), "exp": now.Add(time.Minute - time.Hour).Unix()},
+		"iat is in milliseconds":                {"iat": now.UnixMilli(), "exp": now.Add(time.Minute).UnixMilli()},
+		"another type than RFC 7519 says":       {"exp": "60"},
+		"aud is '" + issuer + "/'":              {"aud": issuer + "/"},
+	} {
+		claims := map[string]any{"iss": "portal", "sub": "portal", "aud": issuer, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": keys.RandomID()}
+		merge(claims, changes)
+		_, err := b.ask("", url.Values{"client_assertion_type": {jwtBearer}, "client_assertion": {makeJWS(t, "", b.ec, map[string]any{"kid": "ec"}, claims)}})
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("want %q: %v", says, err)
 		}
 	}
 }

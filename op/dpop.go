@@ -151,9 +151,13 @@ func (d *dpopVerifier) judge(r *http.Request, claims dpopClaims, use dpopUse) er
 	case use.token != "" && claims.Token != accessTokenHash(use.token):
 		return badProof("proof.ath", "ath is not the hash of the access token")
 	}
-	age := d.now().Sub(fromNumericDate(*claims.IssuedAt))
-	if age > dpopLife || age < -clockAheadAllowed {
-		return badProof("proof.clock", "iat is %s away from our clock", seconds(max(age, -age)))
+	now := d.now()
+	age := now.Sub(fromNumericDate(*claims.IssuedAt))
+	if age > dpopLife {
+		return badProof("proof.clock", "the proof is %s old, and %s at most is accepted: make one for every request, and check the client's clock", seconds(age), seconds(dpopLife))
+	}
+	if age < -clockAheadAllowed {
+		return badProof("proof.clock", "%s", ahead("iat", *claims.IssuedAt, now))
 	}
 	return d.judgeNonce(claims, use.needNonce)
 }

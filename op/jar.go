@@ -132,16 +132,16 @@ func (p *Provider) judgeObject(client *Client, o requestObject, typ string) erro
 		return badObject("request.time", "nbf is missing")
 	}
 	now, expires := p.now(), fromNumericDate(*o.Expires)
+	for name, at := range map[string]*float64{"nbf": o.NotBefore, "iat": o.IssuedAt} { // before exp: a clock that is far ahead is no long life
+		if at != nil && fromNumericDate(*at).Sub(now) > clockAheadAllowed {
+			return badObject("request.time", "%s", ahead(name, *at, now))
+		}
+	}
 	if now.Sub(expires) >= clockBehind {
-		return badObject("request.time", "the request object expired %s ago", seconds(now.Sub(expires)))
+		return badObject("request.time", "the request object expired %s ago: check the client's clock", seconds(now.Sub(expires)))
 	}
 	if expires.Sub(now) > requestObjectLife+clockAheadAllowed {
 		return badObject("request.time", "exp is %s ahead; at most %s is accepted", seconds(expires.Sub(now)), seconds(requestObjectLife))
-	}
-	for _, at := range []*float64{o.NotBefore, o.IssuedAt} {
-		if at != nil && fromNumericDate(*at).Sub(now) > clockAheadAllowed {
-			return badObject("request.time", "the client's clock is ahead by %s", seconds(fromNumericDate(*at).Sub(now)))
-		}
 	}
 	if o.NotBefore == nil {
 		return nil

@@ -130,6 +130,10 @@ func TestP28ASpoiltRequestObjectIsRefused(t *testing.T) {
 			t.Errorf("%s led to %s", what, answer.header.Get("Location"))
 		}
 	}
+	early := s.object("", nil, map[string]any{"nbf": now + 3600, "exp": now + 3660})
+	if back := s.ask(early); !strings.Contains(back.Get("error_description"), "clock is ahead by 3600 s") {
+		t.Errorf("by a clock that is an hour ahead: %v", back)
+	}
 	s.later(time.Hour)
 	if back := s.ask(good); back.Get("code") != "" || back.Get("error") != "invalid_request_object" {
 		t.Errorf("an hour later: %v", back)

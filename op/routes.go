@@ -130,7 +130,10 @@ func repeated(form url.Values) string {
 // control characters).
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+		switch {
+		case r == '"':
+			return '\''
+		case r < 0x20 || r > 0x7e || r == '\\':
 			return '?'
 		}
 		return r
