@@ -5,17 +5,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"strconv"
 
 	"github.com/vhod-id/vhod/account"
-	"github.com/vhod-id/vhod/keys"
 )
-
-// document is metadata as finished bytes.
-type document struct {
-	body []byte
-	etag string
-}
 
 // prepareDiscovery makes both documents (OpenID Connect Discovery §3, RFC 8414 §2) once. Nothing is named in them that does
 // not work; a golden file holds them.
@@ -84,7 +76,9 @@ func (p *Provider) prepareDiscovery() error {
 	if err != nil {
 		return fmt.Errorf("writing metadata: %w", err)
 	}
-	p.oidcDoc = document{body, `"` + keys.Hash(string(body))[:22] + `"`}
+	if p.oidcDoc, err = newDocument(body); err != nil {
+		return err
+	}
 	if err := p.writeSSF(); err != nil {
 		return err
 	}
@@ -135,38 +129,15 @@ func claimNames() []string {
 	return names
 }
 
-// metadataLife is how long a client may keep metadata and keys. It is shorter than a next key is published ahead.
-const metadataLife = "public, max-age=300"
-
 func (p *Provider) oidcDocument(w http.ResponseWriter, r *http.Request) {
-	serveBytes(w, r, p.oidcDoc.body, p.oidcDoc.etag)
+	p.oidcDoc.serve(w, r)
 }
 
 func (p *Provider) oauthDocument(w http.ResponseWriter, r *http.Request) {
-	serveBytes(w, r, p.oauth.body, p.oauth.etag)
+	p.oauth.serve(w, r)
 }
 
 func (p *Provider) jwks(w http.ResponseWriter, r *http.Request) {
 	body, etag := p.cfg.Ring.JWKS()
-	serveBytes(w, r, body, etag)
-}
-
-var (
-	jsonType    = []string{"application/json"}
-	cachePolicy = []string{metadataLife}
-)
-
-func serveBytes(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
-	h := w.Header()
-	h["Content-Type"] = jsonType
-	h["Cache-Control"] = cachePolicy
-	h.Set("Etag", etag)
-	if r.Header.Get("If-None-Match") == etag {
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	h.Set("Content-Length", strconv.Itoa(len(body))) // else a body beyond a buffer goes out in chunks
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body)
-	}
+	coded{body, etag, nil}.serve(w, r)
 }

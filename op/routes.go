@@ -47,14 +47,20 @@ func (p *Provider) mux() http.Handler {
 	return mux
 }
 
+// Headers that are the same in every answer: shared, and changed by nobody.
+var (
+	anyOrigin = []string{"*"}
+	exposed   = []string{"WWW-Authenticate, DPoP-Nonce"}
+)
+
 // only refuses other methods (X15) and answers preflights. Answers to other origins carry no credentials: a browser client
 // sends its token itself.
 func only(methods string, cors bool, next http.HandlerFunc) http.Handler {
 	allowed := strings.Fields(methods)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if cors {
-			w.Header().Set("Access-Control-Allow-Origin", "*")
-			w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, DPoP-Nonce")
+			h := w.Header()
+			h["Access-Control-Allow-Origin"], h["Access-Control-Expose-Headers"] = anyOrigin, exposed
 		}
 		if cors && r.Method == http.MethodOptions {
 			w.Header().Set("Access-Control-Allow-Methods", strings.Join(allowed, ", "))

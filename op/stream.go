@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/vhod-id/vhod/keys"
 )
 
 // How events are delivered (OpenID Shared Signals Framework 1.0 §6.1).
@@ -80,7 +78,7 @@ func eventTypes(names []string) []string {
 
 // ssfDocument is the transmitter's metadata (§7.1).
 func (p *Provider) ssfDocument(w http.ResponseWriter, r *http.Request) {
-	serveBytes(w, r, p.ssfDoc.body, p.ssfDoc.etag)
+	p.ssfDoc.serve(w, r)
 }
 
 func (p *Provider) writeSSF() error {
@@ -96,8 +94,8 @@ func (p *Provider) writeSSF() error {
 	if err != nil {
 		return fmt.Errorf("writing the transmitter's metadata: %w", err)
 	}
-	p.ssfDoc = document{body, `"` + keys.Hash(string(body))[:22] + `"`}
-	return nil
+	p.ssfDoc, err = newDocument(body)
+	return err
 }
 
 // serveStream is §8.1.1: a client makes, reads, changes and deletes its stream.
