@@ -182,7 +182,23 @@ func (b *browser) follow(selector string) {
 			b.t.Fatalf("%s leads nowhere\n%s", selector, b.where())
 		}
 	}
-	b.do("waiting for the page behind "+selector, chromedp.WaitReady(css("body")))
+	b.loaded()
+}
+
+// loaded waits until the page is there with its pictures and its scripts have run: before that the focus may still move under who types.
+func (b *browser) loaded() {
+	b.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := context.WithTimeout(b.ctx, patience)
+		state, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState`))
+		cancel()
+		if state == "complete" { // an error is a document that went away meanwhile
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("the page does not load: it is %s, %v\n%s", state, err, b.where())
+		}
+	}
 }
 
 // loader names the document that is shown; it changes with every page.

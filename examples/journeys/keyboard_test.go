@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -114,7 +115,22 @@ func (b *browser) strike(selector string) {
 		b.keys(" ")
 		return
 	}
-	b.keys(kb.Enter)
+	b.enter()
+}
+
+// enter presses Enter as a keyboard does. Pressing and typing are one event to the browser: what a link has heard is not typed into whatever field it
+// leads to, as it is when the two are sent one after another and the machine is slow.
+func (b *browser) enter() {
+	b.t.Helper()
+	key := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: "Enter", Code: "Enter", Text: "\r", UnmodifiedText: "\r", WindowsVirtualKeyCode: 13}
+	b.do("pressing Enter", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, input.DispatchKeyEvent, key)
+		key.Type, key.Text, key.UnmodifiedText = input.DispatchKeyEventTypeKeyUp, "", ""
+		if err == nil {
+			_, err = chromedp.Call(ctx, input.DispatchKeyEvent, key)
+		}
+		return err
+	}))
 }
 
 // write replaces what is in a field.
@@ -228,7 +244,7 @@ func (c *citizen) skips() {
 	if !c.onFocus(".skip") {
 		c.t.Fatalf("the first stop is %s", c.focus().What)
 	}
-	c.keys(kb.Enter)
+	c.enter()
 	if !c.onFocus("main") {
 		c.t.Fatalf("the link leads to %s", c.focus().What)
 	}
@@ -249,7 +265,7 @@ func (c *citizen) seesWhatIsWrong() {
 		c.t.Fatalf("behind the errors comes %s", f.What)
 	}
 	field := strings.TrimPrefix(c.attribute(".errors a", "href"), "#")
-	c.keys(kb.Enter)
+	c.enter()
 	if !c.onFocus("#" + field) {
 		c.t.Fatalf("the link leads to %s, not to %s", c.focus().What, field)
 	}
