@@ -5,16 +5,18 @@ import (
 	"time"
 
 	"github.com/vhod-id/vhod/account"
+	"github.com/vhod-id/vhod/docs"
 	"github.com/vhod-id/vhod/templates"
 )
 
-// statementRoutes are the short pages that every page's footer leads to.
+// statementRoutes are the short pages that every page's footer leads to, and those that an error page does.
 func (d *Door) statementRoutes() []route {
 	return []route{
 		{"GET /help", d.showHelp},
 		{"GET /accessibility", d.showAccessibility},
 		{"GET /cookies", d.showCookies},
 		{"GET /agreement/{document}", d.showDocument},
+		{"GET /docs/errors/{code}", d.showDiagnosis},
 	}
 }
 
@@ -50,4 +52,15 @@ func (d *Door) showCookies(w http.ResponseWriter, r *http.Request) error {
 		lines = append(lines, cookieLine{d.cookieName(c.name), c.purpose, int(c.life / (24 * time.Hour))})
 	}
 	return d.cfg.Pages.Render(w, r, templates.Page{Name: "cookies", Data: lines})
+}
+
+// showDiagnosis shows what a code on an error page means, to who integrates a service.
+func (d *Door) showDiagnosis(w http.ResponseWriter, r *http.Request) error {
+	text, ok := docs.Diagnosis(r.PathValue("code"))
+	if !ok {
+		return account.ErrNotFound
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := w.Write(text)
+	return err
 }

@@ -230,7 +230,11 @@ func checkScopes(client *Client, req *AuthRequest, form url.Values) error {
 			continue
 		}
 		if !slices.Contains(client.Scopes, s) {
-			return refuse("invalid_scope", "scope.not_granted", "the scope "+printable(s)+" is not granted to this client, which has: "+strings.Join(client.Scopes, " "))
+			description := "the scope " + printable(s) + " is not granted to this client, which has: " + strings.Join(client.Scopes, " ")
+			if strings.ContainsAny(s, ",;+") {
+				description = printable(s) + " is taken for one scope: several stand with spaces between them (RFC 6749 3.3)"
+			}
+			return refuse("invalid_scope", "scope.not_granted", description)
 		}
 		req.Scopes = append(req.Scopes, s)
 	}

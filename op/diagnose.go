@@ -3,6 +3,7 @@ package op
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -24,11 +25,32 @@ func (d *Diagnosis) advise(issuer string) {
 
 // redirectRefusal shows what arrived beside what is registered, the first difference between them, and what to send instead.
 func redirectRefusal(client *Client, got, _, description string) error {
-	b := addressRefusal(client, got, client.RedirectURIs, "redirect_uri")
+	registered := client.RedirectURIs
+	if client.Native {
+		registered = atPort(registered, got)
+	}
+	b := addressRefusal(client, got, registered, "redirect_uri")
+	b.diagnosis.Registered = client.RedirectURIs
 	if got == "" {
 		b.diagnosis.Description = description
 	}
 	return b
+}
+
+// atPort gives registered loopback addresses the port that arrived: for a native client it is no difference (RFC 8252 §7.3).
+func atPort(registered []string, got string) []string {
+	g, err := url.Parse(got)
+	if err != nil || g.Port() == "" {
+		return registered
+	}
+	moved := slices.Clone(registered)
+	for i, known := range moved {
+		if k, err := url.Parse(known); err == nil && k.Scheme == "http" && loopbackHost(k.Hostname()) {
+			k.Host = net.JoinHostPort(k.Hostname(), g.Port())
+			moved[i] = k.String()
+		}
+	}
+	return moved
 }
 
 // addressRefusal diagnoses an address of the parameter that is not one of those registered.

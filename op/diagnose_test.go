@@ -62,6 +62,31 @@ func TestEveryDiagnosisHasItsPageAndEveryPageItsDiagnosis(t *testing.T) {
 	}
 }
 
+// The port of an app's loopback address is no difference: what is named is what has to be mended.
+func TestANativeClientReadsWhatDiffersBesideThePort(t *testing.T) {
+	h := trapHouse(t)
+	for uri, want := range map[string]struct{ code, fix string }{
+		"http://127.0.0.1:51004/cb":        {"redirect_uri.path", "redirect_uri=" + url.QueryEscape("http://127.0.0.1:51004/callback")},
+		"http://localhost:51004/callback":  {"redirect_uri.loopback", "redirect_uri=" + url.QueryEscape("http://127.0.0.1:51004/callback")},
+		"http://127.0.0.1:51004/callback/": {"redirect_uri.slash", "redirect_uri=" + url.QueryEscape("http://127.0.0.1:51004/callback")},
+		"https://127.0.0.1:51004/callback": {"redirect_uri.scheme", "redirect_uri=" + url.QueryEscape("http://127.0.0.1:51004/callback")},
+	} {
+		h.authorize(codeRequest("native", "redirect_uri", uri))
+		if d := h.front.shown; d.Code != want.code || d.Fix != want.fix || len(d.Registered) == 0 || d.Registered[0] != "http://127.0.0.1/callback" {
+			t.Errorf("%s: %+v", uri, d)
+		}
+	}
+}
+
+func TestScopesWithCommasAreToldApartFromAScopeThatIsNotThere(t *testing.T) {
+	h := newHouse(t, sampleClients()...)
+	for scope, says := range map[string]string{"openid,phone": "with spaces between them", "openid+phone": "with spaces between them", "openid bogus": "the scope bogus is not granted"} {
+		if back := h.authorize(codeRequest("web", "scope", scope)).back(); back.Get("error") != "invalid_scope" || !strings.Contains(back.Get("error_description"), says) {
+			t.Errorf("%s: %v", scope, back)
+		}
+	}
+}
+
 // Who integrates reads on the page what the rule is and what to send, whatever was wrong.
 func TestARefusalOnAPageNamesTheRuleAndTheFix(t *testing.T) {
 	h := newHouse(t, sampleClients()...)
