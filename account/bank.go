@@ -12,6 +12,7 @@ import (
 type BankAnswer struct {
 	Link   BankLink
 	Claims Claimed
+	Level  Level // that what it says is worth, by the contract with it
 }
 
 // SwitchBank is the switch of one bank, by its id in the configuration; SwitchBanks is that of all.

@@ -85,6 +85,12 @@ const (
 	CaseClosed          EventKind = "case-closed"
 )
 
+// The kinds of events of a bank that was asked in a recovery whether it is the person.
+const (
+	BankConfirmed EventKind = "bank-confirmed"
+	BankDenied    EventKind = "bank-denied"
+)
+
 // The kinds of events of trust, each at both ends but for who did not want it.
 const (
 	TrustNamed     EventKind = "trust-named"

@@ -147,6 +147,21 @@ func TestOneOfFiftyWinsOnOneNodeAndOnTwo(t *testing.T) {
 				return s.ResetAfterWaiting(t.Context(), a.ID, "sms", "Bereza-173-sokol-parus", home)
 			}
 		},
+		"a bank's word": func(t *testing.T, h *house, a *account.Account) use {
+			h.withApp(a)
+			by := h.banks(a)
+			return func(s *account.Service) error { return s.VouchByBank(t.Context(), a.ID, "sms", by, home) }
+		},
+		"end of a wait that a bank made shorter": func(t *testing.T, h *house, a *account.Account) use {
+			h.withApp(a)
+			if err := h.VouchByBank(t.Context(), a.ID, "sms", h.banks(a), home); err != nil {
+				t.Fatal(err)
+			}
+			h.clock.Advance(account.VouchedWait)
+			return func(s *account.Service) error {
+				return s.ResetAfterWaiting(t.Context(), a.ID, "sms", "Bereza-173-sokol-parus", home)
+			}
+		},
 		"link that cancels a code of a centre": func(t *testing.T, h *house, a *account.Account) use {
 			_, token := h.made(a.ID, 0)
 			return func(s *account.Service) error { return s.CancelActivation(t.Context(), token, home) }

@@ -133,6 +133,7 @@ func (s *Service) changeBy(write func(change func(*Account) error) error, change
 		err := change(a)
 		a.FactorDue = a.FactorDue && !a.HasSecondFactor() // whatever gave them one
 		if err == nil {
+			a.keepVouched(s.now())
 			a.keepTies(s.now())
 		}
 		owes, ties = len(a.owed) > 0, slices.ContainsFunc(a.owed, func(t Task) bool { return t.Kind == OwedTie })

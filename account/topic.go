@@ -32,7 +32,7 @@ func Topics() []Topic { return []Topic{TopicSignIn, TopicSecurity, TopicData, To
 // topics says what every kind of event is about.
 var topics = map[Topic][]EventKind{
 	TopicSignIn: {SignedIn, SignInFailed, ProofAdded, FactorFailed, SignedOut, SessionsEnded, SignInDisowned, DeviceConnected, PushApproved, PushRefused, PushReported,
-		PasskeyRefused, BankRefused, SignatureRefused, BackupUsed, RecoveryStarted, RecoveryWaits, RecoveryRests, RecoveryCancelled, SignUpRepeated},
+		PasskeyRefused, BankRefused, SignatureRefused, BackupUsed, RecoveryStarted, RecoveryWaits, RecoveryRests, RecoveryCancelled, BankConfirmed, BankDenied, SignUpRepeated},
 	TopicSecurity: {PasswordChanged, PasswordReset, TOTPAdded, TOTPRemoved, SMSFactorAdded, SMSFactorRemoved, PushAdded, PushRemoved, PasskeyAdded, PasskeyRemoved,
 		BackupPrinted, BackupTried, BankLinked, BankUnlinked, CertificateLinked, CertificateRemoved, DeviceRemembered, DeviceForgotten, PushSubscribed, PushUnsubscribed, WayLocked, WayOpening, WayOpened,
 		ActivationMade, ActivationConfirmed, ActivationCancelled, CaseClosed, TrustNamed, TrustOffered, TrustAccepted, TrustDeclined, TrustEnded,
@@ -42,7 +42,7 @@ var topics = map[Topic][]EventKind{
 }
 
 // failures are the kinds of events in which something did not work, or was refused.
-var failures = []EventKind{SignInFailed, FactorFailed, PushRefused, PushReported, PasskeyRefused, BankRefused, SignatureRefused, ConfirmFailed, IdentityConflict}
+var failures = []EventKind{SignInFailed, FactorFailed, PushRefused, PushReported, PasskeyRefused, BankRefused, BankDenied, SignatureRefused, ConfirmFailed, IdentityConflict}
 
 // Failed reports whether what happened is that something did not work, or was refused.
 func (k EventKind) Failed() bool { return slices.Contains(failures, k) }

@@ -53,13 +53,10 @@ func (s *Service) AskTrusted(ctx context.Context, id ID, channel string, o Origi
 		if !a.MayAsk(now) {
 			return ErrConflict
 		}
-		w, waits := a.Waits(channel, now)
-		if waits && (w.Asks(now) || w.Vouched != "") { // the form was sent twice
+		w := s.waitBy(a, channel, now)
+		if w.Asks(now) || w.Vouched != "" { // the form was sent twice
 			asked = w
 			return nil
-		}
-		if !waits {
-			w = Wait{Channel: channel, StartedAt: now, OpensAt: now.Add(s.cfg.Waits.of(a.Level))}
 		}
 		w.Plea, w.AskedAt = plea.ID, now
 		w.cancelledBy(secret)
@@ -95,8 +92,7 @@ func (s *Service) AnswerPlea(ctx context.Context, id ID, tie, plea string, yes b
 	case yes && !me.Vouches():
 		return ErrLevelTooLow
 	}
-	secret, owner := keys.RandomHandle(), me.Trusting[i].With
-	err = s.change(ctx, owner, func(a *Account) error {
+	err = s.change(ctx, me.Trusting[i].With, func(a *Account) error {
 		trusted := slices.ContainsFunc(a.Trusted, func(t Tie) bool { return t.ID == tie && t.With == id && t.Helps(now) })
 		if !trusted || a.Waiting.Plea != plea || !a.Waiting.Asks(now) || a.GateRecovery(a.Waiting.Channel, now) != nil {
 			return ErrNotFound
@@ -107,13 +103,8 @@ func (s *Service) AnswerPlea(ctx context.Context, id ID, tie, plea string, yes b
 		}
 		w := a.Waiting
 		w.Plea, w.Vouched = "", tie
-		if until := now.Add(VouchedWait); until.Before(w.OpensAt) {
-			w.OpensAt = until
-		}
-		w.cancelledBy(secret)
-		a.waitFor(w, now)
 		a.note(TrustConfirmed, now, Origin{}, "actor", "trusted")
-		a.tell("recovery-vouched", now, s.stopArgs(a, w, secret))
+		s.vouched(a, w, "recovery-vouched", now)
 		return nil
 	})
 	if err != nil {
@@ -129,6 +120,18 @@ func (s *Service) AnswerPlea(ctx context.Context, id ID, tie, plea string, yes b
 		a.tell("trust-confirmed", now, nil)
 		return nil
 	})
+}
+
+// vouched makes a wait of which somebody has said that it is the owner's end in a day, unless it ends sooner. Every contact hears of it, with a link that
+// ends it.
+func (s *Service) vouched(a *Account, w Wait, template string, now time.Time) {
+	if until := now.Add(VouchedWait); until.Before(w.OpensAt) {
+		w.OpensAt = until
+	}
+	secret := keys.RandomHandle()
+	w.cancelledBy(secret)
+	a.waitFor(w, now)
+	a.tell(template, now, s.stopArgs(a, w, secret))
 }
 
 // denied ends a recovery: somebody whom the owner trusts says that it is not them.

@@ -45,6 +45,7 @@ type Wait struct {
 	Plea    string
 	AskedAt time.Time
 	Vouched string // ID of the Tie by which somebody has said yes
+	Bank    string // which BankLink has said yes
 }
 
 // cancelledBy adds a token by which the wait is ended: the first and the last two are good.
@@ -92,6 +93,17 @@ func (a *Account) Rests(channel string, now time.Time) (Wait, bool) {
 	return a.Waiting, a.Waiting.waits(Wait{Channel: channel, Whole: true}, now)
 }
 
+// endedBy is what a wait ended by: time, or somebody who said that it is the owner's.
+func (w Wait) endedBy() Method {
+	switch {
+	case w.Vouched != "":
+		return MethodTrusted
+	case w.Bank != "":
+		return MethodBank
+	}
+	return MethodWait
+}
+
 // waits reports whether somebody waits for the same reason by the same contact.
 func (w Wait) waits(like Wait, now time.Time) bool {
 	return w.Channel == like.Channel && w.Whole == like.Whole && w.under(now)
@@ -137,6 +149,14 @@ func (s *Service) beginWait(ctx context.Context, id ID, begun Wait, o Origin) (W
 		return Wait{}, fmt.Errorf("beginning to wait: %w", err)
 	}
 	return begun, nil
+}
+
+// waitBy is the wait that is under way by a contact, or else the one that would begin.
+func (s *Service) waitBy(a *Account, channel string, now time.Time) Wait {
+	if w, waits := a.Waits(channel, now); waits {
+		return w
+	}
+	return Wait{Channel: channel, StartedAt: now, OpensAt: now.Add(s.cfg.Waits.of(a.Level))}
 }
 
 // stopArgs is what a message about a wait says: when it is over, and the link that ends it.
@@ -217,10 +237,7 @@ func (s *Service) ResetAfterWaiting(ctx context.Context, id ID, channel, new str
 		if err := a.GateRecovery(channel, now); err != nil {
 			return err
 		}
-		after := MethodWait
-		if a.Waiting.Vouched != "" {
-			after = MethodTrusted
-		}
+		after := a.Waiting.endedBy()
 		a.waitFor(Wait{}, now)
 		a.Activation = nil
 		a.dropSince(time.Time{}, now)

@@ -41,12 +41,15 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 			ways = append(ways, Way{first, channel, second})
 		}
 	}
-	wait := func(channel string) { // who has nothing else left waits instead, or asks whom they trust
+	wait := func(channel string) { // who has nothing else left waits instead, or asks whom they trust, or a bank
 		if a.HasSecondFactor() {
 			ways = append(ways, Way{MethodRecovery, channel, MethodWait})
 		}
 		if a.MayAsk(now) {
 			ways = append(ways, Way{MethodRecovery, channel, MethodTrusted})
+		}
+		if len(a.VouchingBanks(now)) > 0 {
+			ways = append(ways, Way{MethodRecovery, channel, MethodBank})
 		}
 	}
 	if a.Password.Hash != "" && h.has(MethodPassword) {

@@ -34,7 +34,7 @@ func (d *Door) renderBanks(w http.ResponseWriter, r *http.Request, in *inside, e
 	data := banksData{Attempt: in.attempt.ID, HomeURL: in.home, SignURL: d.confirmURL(in)}
 	page := in.page(d, r, "level-bank", nil)
 	var origins []string
-	data.Banks, origins = d.bankChoices(d.lang(r, in.attempt))
+	data.Banks, origins = d.bankChoices(d.cfg.Banks, d.lang(r, in.attempt))
 	page.FormAction = append(page.FormAction, origins...)
 	page.Data = data
 	page.Back = in.path("/level")

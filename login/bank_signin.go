@@ -110,7 +110,7 @@ func (d *Door) renderBank(w http.ResponseWriter, r *http.Request, v *visit, err 
 	data := bankData{Attempt: v.attempt.ID, Action: "/login/bank", Bank: v.attempt.BankTried, Trouble: v.attempt.BankTrouble}
 	page := v.page(d, r, "bank", nil)
 	var origins []string
-	data.Banks, origins = d.bankChoices(d.lang(r, v.attempt))
+	data.Banks, origins = d.bankChoices(d.cfg.Banks, d.lang(r, v.attempt))
 	data.Bank = d.bankName(data.Bank, d.lang(r, v.attempt))
 	page.Data, page.FormAction = data, append(page.FormAction, origins...)
 	page.Back = at(v.path(v.next()), v.attempt)
@@ -326,7 +326,7 @@ func (d *Door) renderAddBank(w http.ResponseWriter, r *http.Request, in *inside,
 		}
 	}
 	page := templates.Page{Name: "me-bank", Section: "me-security", User: displayName(in.person), Back: securityPage}
-	data.Banks, page.FormAction = d.bankChoices(lang)
+	data.Banks, page.FormAction = d.bankChoices(d.cfg.Banks, lang)
 	page.Data = data
 	return d.renderForm(w, r, in.attempt, page, err)
 }

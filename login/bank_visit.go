@@ -28,6 +28,7 @@ const (
 	bankToSignIn  bankPurpose = "sign-in"
 	bankToConfirm bankPurpose = "confirm"
 	bankToLink    bankPurpose = "link"
+	bankToRecover bankPurpose = "recover"
 )
 
 // errBankDeclined says that the person or the bank said no.
@@ -92,6 +93,8 @@ func (d *Door) fromBank(w http.ResponseWriter, r *http.Request) error {
 		return d.signInByBank(w, r, gate, visit)
 	case bankToLink:
 		return d.linkByBank(w, r, gate, visit)
+	case bankToRecover:
+		return d.vouchByBank(w, r, gate, visit)
 	}
 	return d.confirmByBank(w, r, gate, visit)
 }
@@ -113,7 +116,7 @@ func (d *Door) bankEvidence(r *http.Request, gate *bank.Gate, visit bankVisit) (
 func bankAnswer(gate *bank.Gate, e account.Evidence) account.BankAnswer {
 	return account.BankAnswer{
 		Link:   account.BankLink{Bank: gate.ID, Issuer: gate.Issuer, Subject: e.Claims.Subject},
-		Claims: e.Claims,
+		Claims: e.Claims, Level: e.Level,
 	}
 }
 
@@ -139,13 +142,15 @@ func bankTrouble(err error) string {
 		return "refused"
 	case errors.Is(err, errOtherPerson):
 		return "other-person"
+	case errors.Is(err, account.ErrLevelTooLow):
+		return "little"
 	}
 	return "down"
 }
 
-// bankChoices lists the banks in a language, and where their forms lead.
-func (d *Door) bankChoices(lang string) (choices []bankChoice, origins []string) {
-	for _, b := range d.cfg.Banks {
+// bankChoices lists banks in a language, and where their forms lead.
+func (d *Door) bankChoices(banks []bank.Config, lang string) (choices []bankChoice, origins []string) {
+	for _, b := range banks {
 		choices = append(choices, bankChoice{b.ID, inLang(b.Name, lang)})
 		origins = append(origins, d.banks[b.ID].Origins()...)
 	}

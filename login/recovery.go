@@ -18,6 +18,9 @@ type recovery struct {
 	Proved  bool
 	Asked   bool // trusted people were asked
 	Reset   bool
+
+	Banked              bool   `json:",omitzero"` // a bank has said that it is them
+	BankTried, BankFail string `json:",omitzero"` // the bank that they went to last, and what went wrong there
 }
 
 func (s *recovery) done() bool { return s != nil && s.Reset }

@@ -96,6 +96,8 @@ func (d *Door) recoveryRoutes() []route {
 		{"POST /recovery/lost", d.takeLost},
 		{"GET /recovery/trusted", d.showTrusted},
 		{"POST /recovery/trusted", d.takeTrusted},
+		{"GET /recovery/bank", d.showRecoveryBank},
+		{"POST /recovery/bank", d.takeRecoveryBank},
 		{"GET /recovery/day", d.showDay},
 		{"POST /recovery/day", d.takeDay},
 		{"GET /recovery/cancel", d.showCancelWaiting},
@@ -147,7 +149,8 @@ func (d *Door) cabinetRoutes() []route {
 		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor, Asked: d.asked,
 		Fresh: d.provedRecently, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
 		Signatures: d.cfg.VerifySignature != nil, Banks: len(d.cfg.Banks) > 0,
-		Bank: func(id, lang string) (string, bool) { return d.bankName(id, lang), d.banks[id] != nil },
+		Vouches: func(person *account.Account) bool { return len(d.vouchers(person)) > 0 },
+		Bank:    func(id, lang string) (string, bool) { return d.bankName(id, lang), d.banks[id] != nil },
 	})
 	var out []route
 	for _, r := range room.Routes() {

@@ -20,6 +20,9 @@ type waysData struct {
 
 	TrustedURL string // by those whom the owner trusts; empty when there is nobody
 	Asked      bool   // they were asked already
+
+	BankURL string // by a linked bank; empty where there is none that may be asked
+	Banked  bool   // it has said already that it is them
 }
 
 // showWays is the ladder of a recovery. Every rung asks for more than the contact that was proven: a second factor is never skipped (F09).
@@ -33,6 +36,9 @@ func (d *Door) showWays(w http.ResponseWriter, r *http.Request) error {
 	_, data.Waits = person.Waits(a.Recovery.Channel, now)
 	if state := v.trustedState(now).State; person.MayAsk(now) || state == "asked" || state == "vouched" {
 		data.TrustedURL, data.Asked = at("/recovery/trusted", a), state != ""
+	}
+	if data.Banked = v.bankState(now).State == bankVouched; data.Banked || len(d.vouchers(person)) > 0 {
+		data.BankURL = at(recoveryBankPage, a)
 	}
 	for _, way := range v.otherWays("") {
 		if way.Method != wayLost {

@@ -159,6 +159,13 @@ func lookAtRecovery(c *citizen) {
 	c.looked(c.page())
 	c.follow(`main [data-way="lost"]`)
 	c.looked("recovery-ways")
+	c.press("bank")
+	c.press("continue") // an error beside its field
+	c.looked("recovery-bank with an error")
+	c.sendsToBank(c.p)
+	c.shows("vouched")
+	c.looked("recovery-bank that said yes")
+	c.follow("a.back")
 	c.press("wait")
 	c.looked("recovery-wait")
 }

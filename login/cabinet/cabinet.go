@@ -34,6 +34,8 @@ type Config struct {
 	Bank func(id, lang string) (name string, ok bool)
 	// Banks is whether there are any.
 	Banks bool
+	// Vouches is whether a bank would be asked in a recovery whether it is the person.
+	Vouches func(*account.Account) bool
 	// Signatures is whether certificates may be linked here.
 	Signatures bool
 }

@@ -84,6 +84,9 @@ func (c *Room) ways(lang string, person *account.Account, lost ...account.Loss) 
 		if way.First == account.MethodPasskey && !c.cfg.Accounts.HasPasskeys() || way.First == account.MethodSignature && !c.cfg.Signatures {
 			continue
 		}
+		if way.Second == account.MethodBank && !c.cfg.Vouches(person) {
+			continue
+		}
 		line := wayLine{First: way.First, Channel: way.Channel}
 		if way.First == account.MethodBank {
 			name, ok := c.cfg.Bank(way.Channel, lang)
