@@ -53,6 +53,19 @@ func (l Lives) of(s *Session) Life {
 // LifeOf returns how long a session may last: a further factor lengthens it.
 func (s *Service) LifeOf(session *Session) Life { return s.cfg.Lives.of(session) }
 
+// Ends returns when a session ends if nobody uses it before, and whether it ends then however it is used.
+func (s *Service) Ends(session *Session) (at time.Time, whole bool) {
+	life := s.cfg.Lives.of(session)
+	at = session.CreatedAt.Add(life.Whole)
+	if session.ExpiresAt.Before(at) {
+		at = session.ExpiresAt
+	}
+	if idle := session.SeenAt.Add(life.Idle); idle.Before(at) {
+		return idle, false
+	}
+	return at, true
+}
+
 // live reports whether a session still counts for its account.
 func (s *Service) live(session *Session, a *Account, now time.Time) bool {
 	life := s.cfg.Lives.of(session)

@@ -53,6 +53,7 @@ func actsOfSigningIn() map[string]act {
 	return map[string]act{
 		"POST /login":                  func(x *accomplice, _ string) { x.in("/login").on("me") },
 		"POST /login/same":             flow(),
+		"POST /login/stay":             half(),
 		"POST /login/password":         func(x *accomplice, _ string) { x.half("/login") },
 		"POST /login/totp":             func(x *accomplice, _ string) { x.in(x.request()).on("consent").fill("allow").answered() },
 		"POST /login/backup":           bySecond("backup"),
@@ -382,6 +383,7 @@ func actsInTheCabinet() map[string]act {
 			x.change(func(a *account.Account) { a.Trusting = nil })
 		},
 		"POST /me/sessions":        post("session", "others"),
+		"POST /me/stay":            post(),
 		"POST /me/sessions/forget": post("device", "x"),
 		"POST /me/services":        post("client", "shop"),
 	}

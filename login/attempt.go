@@ -54,6 +54,7 @@ type attempt struct {
 	Return  string          `json:",omitzero"`  // local path to end at when there is no request
 	Hint    string          `json:",omitzero"`  // prefill of the identifier (login_hint), as it arrived
 	Reauth  bool            `json:",omitzero"`  // the cabinet asks for fresh proofs
+	Ended   bool            `json:",omitzero"`  // the session that the person had is over
 	Apart   bool            `json:",omitzero"`  // the service has a sign-on of its own: each time the person shows who they are
 
 	Identifier account.Identifier `json:",omitzero"` // whom the person says they are

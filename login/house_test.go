@@ -344,7 +344,7 @@ func (p *provider) Request(_ context.Context, id string, kept *op.AuthRequest) (
 	defer p.mu.Unlock()
 	req, ok := p.requests[id]
 	if kept != nil && kept.ID == id {
-		req, ok = kept, p.now().Sub(kept.CreatedAt) < time.Hour
+		req, ok = kept, p.now().Before(kept.Until())
 	}
 	if !ok {
 		return nil, nil, account.ErrNotFound
@@ -354,6 +354,19 @@ func (p *provider) Request(_ context.Context, id string, kept *op.AuthRequest) (
 		client = p.client
 	}
 	return req, &client, nil
+}
+
+func (p *provider) Extend(_ context.Context, id string) (*op.AuthRequest, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	req, ok := p.requests[id]
+	if !ok {
+		return nil, account.ErrNotFound
+	}
+	longer := *req
+	longer.ExpiresAt = p.now().Add(time.Hour)
+	p.requests[id] = &longer
+	return &longer, nil
 }
 
 func (p *provider) DeviceRequest(_ context.Context, typed string) (string, error) {

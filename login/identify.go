@@ -57,6 +57,7 @@ func (d *Door) beginSignIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	a := d.openAttempt(w, r, kindSignIn)
 	a.Return, a.Reauth = back, reauth
+	a.Ended = session == nil && r.FormValue("return") != "" && d.cookie(r, cookieSession) != ""
 	v := &visit{attempt: a, session: session, person: person, device: d.cookie(r, cookieDevice), browser: d.cookie(r, cookieBrowser)}
 	v.policy = d.policyFor(v)
 	d.fixIdentifier(v)
@@ -79,6 +80,9 @@ func (d *Door) renderIdentify(w http.ResponseWriter, r *http.Request, v *visit, 
 	page := v.page(d, r, "identify", data)
 	if v.policy.Other && v.session != nil {
 		page.Notice = "notice.other-account"
+	}
+	if a.Ended && v.session == nil {
+		page.Notice = "notice.session-ended"
 	}
 	return d.renderForm(w, r, a, page, err)
 }

@@ -29,6 +29,7 @@ func (d *Door) table() []route {
 		d.deviceRoutes(),
 		d.commonRoutes(),
 		d.statementRoutes(),
+		d.timeoutRoutes(),
 		d.protectRoutes(),
 		d.passkeyRoutes(),
 		d.smsRoutes(),
@@ -124,6 +125,7 @@ func (d *Door) deviceRoutes() []route {
 		{"GET /device/confirm", d.showDeviceConfirm},
 		{"POST /device/confirm", d.takeDeviceConfirm},
 		{"GET /device/done", d.showDeviceDone},
+		{"GET /asked", func(w http.ResponseWriter, r *http.Request) error { return seeOther(w, r, "/me/requests") }},
 		{"POST /asked", d.takeAsked},
 		{"GET /asked/done", d.showAskedDone},
 	}
@@ -147,7 +149,7 @@ func (d *Door) cabinetRoutes() []route {
 	}
 	room := cabinet.New(cabinet.Config{
 		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor, Asked: d.asked,
-		Fresh: d.provedRecently, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
+		Fresh: d.provedRecently, Timeout: d.sessionTimeout, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
 		Signatures: d.cfg.VerifySignature != nil, Banks: len(d.cfg.Banks) > 0,
 		Vouches: func(person *account.Account) bool { return len(d.vouchers(person)) > 0 },
 		Bank:    func(id, lang string) (string, bool) { return d.bankName(id, lang), d.banks[id] != nil },

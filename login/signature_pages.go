@@ -295,7 +295,7 @@ func (d *Door) renderLinkSignature(w http.ResponseWriter, r *http.Request, in *i
 			return failed
 		}
 	}
-	page := templates.Page{Name: "me-esign", Section: "me-security", User: displayName(in.person), Back: securityPage, Data: data}
+	page := templates.Page{Name: "me-esign", Section: "me-security", User: displayName(in.person), Back: securityPage, Timeout: d.sessionTimeout(in.session), Data: data}
 	return d.renderForm(w, r, in.attempt, page, asSignature(err))
 }
 

@@ -18,6 +18,7 @@ func (d *Door) smsRoutes() []route {
 		{"POST /login/sms/resend", d.resendSMS},
 		{"GET /protect/sms", d.showSetUpSMS},
 		{"POST /protect/sms", d.takeSetUpSMS},
+		{"GET /protect/sms/resend", d.showSetUpSMS},
 		{"POST /protect/sms/resend", d.resendSetUpSMS},
 	}
 }

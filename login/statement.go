@@ -20,8 +20,12 @@ func (d *Door) statementRoutes() []route {
 	}
 }
 
+// accessibilityData is what the page accessibility says in numbers.
+type accessibilityData struct{ Warning int } // minutes
+
 func (d *Door) showAccessibility(w http.ResponseWriter, r *http.Request) error {
-	return d.cfg.Pages.Render(w, r, templates.Page{Name: "accessibility"})
+	data := accessibilityData{Warning: int(templates.WarnBefore.Minutes())}
+	return d.cfg.Pages.Render(w, r, templates.Page{Name: "accessibility", Data: data})
 }
 
 // cookieLine is what the page cookies says of one.

@@ -162,7 +162,7 @@ func (v *visit) next() step { return next(v.attempt, v.person, v.session, v.poli
 // page starts a page of this visit: it carries the service's strip, and allows the last form of the
 // flow to be redirected to the service.
 func (v *visit) page(d *Door, r *http.Request, name string, data any) templates.Page {
-	p := templates.Page{Name: name, Data: data}
+	p := templates.Page{Name: name, Data: data, Timeout: d.timeout(v)}
 	if v.client != nil {
 		p.Service = &templates.Service{
 			Name:      inLang(v.client.Name, d.lang(r, v.attempt)),

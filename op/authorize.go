@@ -15,7 +15,8 @@ import (
 
 // Limits of an authorization request.
 const (
-	requestLife   = time.Hour // how long a person may take to sign in, or up, or to raise their level
+	requestLife   = time.Hour        // how long a person may take to sign in, or up, or to raise their level
+	requestMost   = 10 * requestLife // the same, when they say that they need longer
 	maxState      = 2048
 	maxNonce      = 512
 	maxChallenge  = 128

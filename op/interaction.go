@@ -21,11 +21,7 @@ func (p *Provider) keep(ctx context.Context, req *AuthRequest) error {
 	if err != nil {
 		return fmt.Errorf("encoding an authorization request: %w", err)
 	}
-	life := requestLife
-	if req.Remote != nil {
-		life = req.Remote.Until.Sub(p.now())
-	}
-	if err := p.cfg.Ephemera.Put(ctx, requestKey(req.ID), raw, life); err != nil {
+	if err := p.cfg.Ephemera.Put(ctx, requestKey(req.ID), raw, req.Until().Sub(p.now())); err != nil {
 		return fmt.Errorf("keeping an authorization request: %w", err)
 	}
 	return nil
@@ -35,7 +31,7 @@ func (p *Provider) keep(ctx context.Context, req *AuthRequest) error {
 func (p *Provider) Request(ctx context.Context, id string, kept *AuthRequest) (*AuthRequest, *Client, error) {
 	if kept != nil {
 		client := p.clients.client(ctx, kept.ClientID)
-		if kept.ID != id || client == nil || p.now().Sub(kept.CreatedAt) >= requestLife {
+		if kept.ID != id || client == nil || !p.now().Before(kept.Until()) {
 			return nil, nil, account.ErrNotFound
 		}
 		return kept, client, nil
@@ -60,6 +56,22 @@ func (p *Provider) request(ctx context.Context, raw []byte, ok bool, err error) 
 		return nil, nil, account.ErrNotFound
 	}
 	return req, client, nil
+}
+
+// Extend lets a person take longer, up to ten times the usual. The request is taken and kept anew: one that was answered a moment ago is
+// not brought back.
+func (p *Provider) Extend(ctx context.Context, id string) (*AuthRequest, error) {
+	req, _, err := p.take(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if req.Remote == nil {
+		req.ExpiresAt = p.now().Add(requestLife)
+		if most := req.CreatedAt.Add(requestMost); req.ExpiresAt.After(most) {
+			req.ExpiresAt = most
+		}
+	}
+	return req, p.keep(ctx, req)
 }
 
 // take spends a waiting request: of two approvals one gets it.

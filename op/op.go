@@ -133,6 +133,18 @@ type AuthRequest struct {
 	Purpose       Purpose        `json:",omitzero"` // empty when the service does not say
 	Customer      string         `json:",omitzero"` // for whom the service acts; empty where it acts for itself
 	CreatedAt     time.Time
+	ExpiresAt     time.Time `json:",omitzero"` // where the person asked for longer than usual
+}
+
+// Until is when nobody waits for the request any more.
+func (r *AuthRequest) Until() time.Time {
+	switch {
+	case r.Remote != nil:
+		return r.Remote.Until
+	case r.ExpiresAt.IsZero():
+		return r.CreatedAt.Add(requestLife)
+	}
+	return r.ExpiresAt
 }
 
 // ACR is a pair of level and strength (stand.md: urn:vhod:acr:<level>:<strength>).
@@ -253,16 +265,7 @@ type Response struct {
 // Interaction is what the front door asks of the provider while a person is inside. *Provider
 // satisfies it.
 type Interaction interface {
-	// Request returns a waiting request with its client, or account.ErrNotFound when it is over. Who kept it gives it
-	// back and saves a look: then it is over by its age alone, and whether it was answered shows when it is spent.
-	Request(ctx context.Context, id string, kept *AuthRequest) (*AuthRequest, *Client, error)
-	// DeviceRequest returns the id of the waiting request that a device showed this code for, or
-	// account.ErrNotFound. The caller limits guesses.
-	DeviceRequest(ctx context.Context, typed string) (string, error)
-	// Asked lists the requests of services that wait for a person, oldest first.
-	Asked(ctx context.Context, id account.ID) ([]Asking, error)
-	// Hush keeps a service from asking a person for a day.
-	Hush(ctx context.Context, id account.ID, client string) error
+	Waiting
 	// Released lists what the client would learn of this person by this request.
 	Released(ctx context.Context, client *Client, req *AuthRequest, a *account.Account) ([]Released, error)
 	// Covered reports whether the person's grants already cover the request.
@@ -275,6 +278,23 @@ type Interaction interface {
 	Farewells(ctx context.Context, ended EndedSession) ([]string, error)
 	// Deny spends the request and makes an error response: access_denied, login_required, …
 	Deny(ctx context.Context, id, code, description string) (Response, error)
+}
+
+// Waiting are the requests that wait for a person.
+type Waiting interface {
+	// Request returns a waiting request with its client, or account.ErrNotFound when it is over. Who kept it gives it
+	// back and saves a look: then it is over by its age alone, and whether it was answered shows when it is spent.
+	Request(ctx context.Context, id string, kept *AuthRequest) (*AuthRequest, *Client, error)
+	// Extend lets the person take longer, and returns the request as it waits now. One that was answered is over; one from
+	// elsewhere keeps its own end.
+	Extend(ctx context.Context, id string) (*AuthRequest, error)
+	// DeviceRequest returns the id of the waiting request that a device showed this code for, or
+	// account.ErrNotFound. The caller limits guesses.
+	DeviceRequest(ctx context.Context, typed string) (string, error)
+	// Asked lists the requests of services that wait for a person, oldest first.
+	Asked(ctx context.Context, id account.ID) ([]Asking, error)
+	// Hush keeps a service from asking a person for a day.
+	Hush(ctx context.Context, id account.ID, client string) error
 }
 
 // ClientStore keeps registered clients. The provider holds them in memory and refreshes.

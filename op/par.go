@@ -119,7 +119,7 @@ func (p *Provider) pushed(ctx context.Context, client *Client, form url.Values) 
 // spendPushed ends a pushed request when a person completed it: account.ErrNotFound to everybody but the first, though
 // the request has long expired by then or was opened in two tabs.
 func (p *Provider) spendPushed(ctx context.Context, uri string) error {
-	first, err := p.cfg.Ephemera.Once(ctx, "spent-"+pushedKey(uri), requestLife+pushedLife)
+	first, err := p.cfg.Ephemera.Once(ctx, "spent-"+pushedKey(uri), requestMost+pushedLife)
 	if err != nil {
 		return fmt.Errorf("spending a pushed request: %w", err)
 	}

@@ -34,6 +34,7 @@ import (
 	"strings"
 	"sync"
 	"text/template/parse"
+	"time"
 )
 
 //go:embed pages partials layout.html locales assets messages
@@ -52,6 +53,7 @@ type Page struct {
 	Notice     string         // message id of a banner, such as "notice.saved"
 	Refresh    int            // seconds until the page asks again by itself: in silence, or without scripts by loading anew; 0: never
 	Live       string         // path of the events that say when this page is out of date; without scripts it asks again every few seconds
+	Timeout    *Timeout       // when what the page belongs to ends; nil where nothing does
 	Section    string         // active entry of the cabinet's menu; empty outside
 	FormAction []string       // origins to which this page's forms lead by a redirect, for the CSP
 	FrameSrc   []string       // origins that this page loads in frames, for the CSP; none when empty
@@ -64,6 +66,35 @@ type Service struct {
 	Customer                 string // for whom it acts; empty where it acts for itself
 	Purpose                  string // what it asks for: sign_in, confirm, link, approve; empty when it does not say
 }
+
+// Timeout is when a session ends, or an attempt, and what a person may do about it before: the script timeout.js warns them, and
+// without scripts the time stands on the page.
+type Timeout struct {
+	Of      string // session, attempt, proof: words are under timeout.text-OF, timeout.whole-OF and timeout.until-OF
+	At      time.Time
+	Left    time.Duration
+	Whole   bool   // it cannot be put off
+	StayURL string // a post there puts it off; the answer is a Stay
+	Who     string // tells one person from another, so that what was typed is given back to nobody else; empty: it is not kept
+}
+
+// Stay is how long there is now, as JSON.
+type Stay struct {
+	Left  int  `json:"left"` // seconds
+	Whole bool `json:"whole"`
+}
+
+// Stay is the same for a script that asked for more.
+func (t *Timeout) Stay() Stay { return Stay{t.Seconds(), t.Whole} }
+
+// Seconds are whole ones, one more than there are: who asks when they are over finds that it has ended.
+func (t *Timeout) Seconds() int { return int(max(0, t.Left)/time.Second) + 1 }
+
+// WarnBefore is when a person is warned: WCAG 2.2 asks for twenty seconds (2.2.1), and who has left the room needs more.
+const WarnBefore = 150 * time.Second
+
+// WarnSeconds is the same for the script.
+func (t *Timeout) WarnSeconds() int { return int(WarnBefore / time.Second) }
 
 // FieldError ties a message of the catalogues to a form field.
 type FieldError struct {
@@ -219,6 +250,7 @@ func dict(pairs ...any) (map[string]any, error) {
 type View struct {
 	Name, User, Back, Notice, Live, Section string
 	Service                                 *Service
+	Timeout                                 *Timeout
 	Errors                                  []FieldError
 	Refresh                                 int
 	Data                                    any
@@ -232,7 +264,7 @@ type View struct {
 }
 
 func (s *Set) viewOf(r *http.Request, lang string, p Page) View {
-	view := View{Name: p.Name, User: p.User, Back: p.Back, Notice: p.Notice, Live: p.Live, Section: p.Section, Service: p.Service, Errors: p.Errors,
+	view := View{Name: p.Name, User: p.User, Back: p.Back, Notice: p.Notice, Live: p.Live, Section: p.Section, Service: p.Service, Timeout: p.Timeout, Errors: p.Errors,
 		Refresh: p.Refresh, Data: p.Data, Lang: lang, Theme: theme(r), Here: r.URL.RequestURI(), title: p.Title, titleArgs: p.TitleArgs, set: s}
 	if view.title == "" {
 		view.title = p.Name + ".title"

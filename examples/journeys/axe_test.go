@@ -99,6 +99,10 @@ func TestPagesHaveNoAccessibilityViolations(t *testing.T) {
 			c.open(s.url(0, "/me/approve"))
 			c.script(`document.querySelector('form[data-push-key]').hidden = false`) // a browser that may be told of requests
 			c.looked("me-approve")
+			c.open(s.url(0, "/me/profile"))
+			c.later(58 * time.Minute)
+			c.warned()
+			c.looked("me-profile with a warning")
 			lookAtRecovery(c)
 			if seen < 55 {
 				t.Errorf("only %d pages were looked at", seen)

@@ -174,12 +174,18 @@ func (b *browser) follow(selector string) {
 	b.t.Helper()
 	before := b.loader()
 	b.click(selector)
+	b.leaves(before, selector)
+}
+
+// leaves waits until another document than before has loaded; by is what leads there.
+func (b *browser) leaves(before, by string) {
+	b.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		if now := b.loader(); now != "" && now != before {
 			break
 		}
 		if time.Now().After(deadline) {
-			b.t.Fatalf("%s leads nowhere\n%s", selector, b.where())
+			b.t.Fatalf("%s leads nowhere\n%s", by, b.where())
 		}
 	}
 	b.loaded()

@@ -26,10 +26,12 @@ type Config struct {
 	// Visitor returns the browser's live session with its account, or nils.
 	Visitor func(*http.Request) (*account.Session, *account.Account, error)
 	// Fresh reports whether the session proved the person recently enough for a sensitive change.
-	Fresh  func(*account.Session, *account.Account) bool
-	Origin func(*http.Request) account.Origin
-	Name   func(*account.Account) string // short, for the person's own eyes
-	Now    func() time.Time
+	Fresh func(*account.Session, *account.Account) bool
+	// Timeout is when a session ends, for its pages to say.
+	Timeout func(*account.Session) *templates.Timeout
+	Origin  func(*http.Request) account.Origin
+	Name    func(*account.Account) string // short, for the person's own eyes
+	Now     func() time.Time
 	// Bank is the name of a bank by its id, and whether it is one of those that people may sign in by.
 	Bank func(id, lang string) (name string, ok bool)
 	// Banks is whether there are any.
@@ -66,6 +68,10 @@ func (c *Room) Routes() []Route {
 		{"GET /me/security/push/remove", c.guest(c.backToSecurity)},
 		{"POST /me/security/push/remove", c.guest(c.removePush)},
 		{"GET /me/security/sms/remove", c.guest(c.backToSecurity)},
+		{"GET /me/security/prefer", c.guest(c.backToSecurity)}, // the session had ended when the form was sent
+		{"GET /me/security/passkey/rename", c.guest(c.backToSecurity)},
+		{"GET /me/security/esign/remove", c.guest(c.backToSecurity)},
+		{"GET /me/security/bank/remove", c.guest(c.backToSecurity)},
 		{"POST /me/security/sms/remove", c.guest(c.removeSMS)},
 		{"GET /me/security/switches", c.guest(c.showSwitches)},
 		{"POST /me/security/switches", c.guest(c.takeSwitch)},
@@ -88,6 +94,7 @@ func (c *Room) Routes() []Route {
 		{"POST /me/trusted/plea", c.guest(c.answerPlea)},
 		{"GET /me/sessions", c.guest(c.sessions)},
 		{"POST /me/sessions", c.guest(c.endSessions)},
+		{"GET /me/sessions/forget", c.guest(c.backToSessions)},
 		{"POST /me/sessions/forget", c.guest(c.forgetDevice)},
 		{"GET /me/history", c.guest(c.history)},
 		{"GET /me/history.csv", c.guest(c.historyCSV)},
@@ -124,8 +131,7 @@ func (c *Room) guest(serve func(http.ResponseWriter, *http.Request, visit) error
 
 // page starts a page of the cabinet; the section is the page's own name unless another is given.
 func (c *Room) page(v visit, name string, data any) templates.Page {
-	page := templates.Page{Name: name, Section: name, User: c.cfg.Name(v.person), Data: data}
-	return page
+	return templates.Page{Name: name, Section: name, User: c.cfg.Name(v.person), Timeout: c.cfg.Timeout(v.session), Data: data}
 }
 
 func (c *Room) render(w http.ResponseWriter, r *http.Request, p templates.Page) error {

@@ -89,6 +89,11 @@ func (c *Room) forgetDevice(w http.ResponseWriter, r *http.Request, v visit) err
 	return seeOther(w, r, "/me/sessions")
 }
 
+// backToSessions is where a form of the list leads that was sent when the session had ended.
+func (c *Room) backToSessions(w http.ResponseWriter, r *http.Request, _ visit) error {
+	return seeOther(w, r, "/me/sessions")
+}
+
 func address(o account.Origin) string {
 	if !o.Address.IsValid() {
 		return ""
