@@ -3,6 +3,7 @@ package cabinet
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,14 +15,34 @@ const switchesPage = "/me/security/switches"
 
 // switchesData is what the page me-switches shows.
 type switchesData struct {
-	Ways, Acts []switchLine
+	Ways, Acts switchGroup
 	Remains    []remains
 }
+
+// switchGroup is a list that folds: each has the length of a screen.
+type switchGroup struct {
+	Lines  []switchLine
+	Locked int
+	Open   bool
+}
+
+// add puts a switch into the group. One that is about to open is not left for the person to find.
+func (g *switchGroup) add(line switchLine, wrong *templates.FieldError) {
+	g.Lines = append(g.Lines, line)
+	if line.Locked {
+		g.Locked++
+	}
+	g.Open = g.Open || !line.Opens.IsZero() || wrong != nil && wrong.Field == "switch-"+string(line.Switch)
+}
+
+// lockMore are the ways that take something else with them.
+var lockMore = []account.Switch{account.SwitchPassword, account.SwitchSMS, account.SwitchRecovery}
 
 // switchLine is one switch.
 type switchLine struct {
 	Switch account.Switch
 	Bank   string // its name, when it is the switch of one bank
+	Told   bool   // its name does not say all that it locks
 	Locked bool
 	Own    bool // by itself, and not only because it came later
 	Opens  time.Time
@@ -48,7 +69,7 @@ func (c *Room) showSwitches(w http.ResponseWriter, r *http.Request, v visit) err
 }
 
 func (c *Room) renderSwitches(w http.ResponseWriter, r *http.Request, v visit, wrong *templates.FieldError) error {
-	var data switchesData
+	data := switchesData{Ways: switchGroup{Open: true}, Acts: switchGroup{Open: r.FormValue("group") == "acts"}}
 	now := c.cfg.Now()
 	for _, s := range v.person.Switches() {
 		lock, locked := v.person.Lock(s, now)
@@ -56,10 +77,11 @@ func (c *Room) renderSwitches(w http.ResponseWriter, r *http.Request, v visit, w
 		if id, ok := strings.CutPrefix(string(s), string(account.SwitchBanks)+":"); ok {
 			line.Bank, _ = c.cfg.Bank(id, c.lang(r))
 		}
+		line.Told = s.Act() || slices.Contains(lockMore, s)
 		if s.Act() {
-			data.Acts = append(data.Acts, line)
+			data.Acts.add(line, wrong)
 		} else {
-			data.Ways = append(data.Ways, line)
+			data.Ways.add(line, wrong)
 		}
 	}
 	data.Remains = append(data.Remains, remains{"", c.ways(c.lang(r), v.person)})
@@ -116,7 +138,7 @@ func (c *Room) takeSwitch(w http.ResponseWriter, r *http.Request, v visit) error
 		if err := c.cfg.Accounts.OpenSwitch(ctx, v.person.ID, which, c.cfg.Origin(r)); err != nil {
 			return err
 		}
-		return seeOther(w, r, switchesPage+"?done=opening")
+		return seeOther(w, r, groupOf(which)+"&done=opening")
 	}
 	err := c.cfg.Accounts.LockSwitch(ctx, v.person.ID, which, v.session.ID, c.cfg.Origin(r))
 	if errors.Is(err, account.ErrConflict) {
@@ -125,5 +147,13 @@ func (c *Room) takeSwitch(w http.ResponseWriter, r *http.Request, v visit) error
 	if err != nil {
 		return err
 	}
-	return seeOther(w, r, switchesPage)
+	return seeOther(w, r, groupOf(which))
+}
+
+// groupOf is the page with the list unfolded in which a switch stands.
+func groupOf(which account.Switch) string {
+	if which.Act() {
+		return switchesPage + "?group=acts"
+	}
+	return switchesPage + "?group=ways"
 }
