@@ -130,8 +130,13 @@ func (b *browser) fill(action string, pairs ...string) *browser {
 		if kind := attr(n, "type"); (kind == "checkbox" || kind == "radio") && !has(n, "checked") {
 			return
 		}
-		values.Set(attr(n, "name"), attr(n, "value"))
+		values.Add(attr(n, "name"), attr(n, "value")) // as a browser sends it: a field that stands twice comes twice
 	})
+	for name, twice := range values {
+		if len(twice) > 1 {
+			b.t.Errorf("the page %s sends %s %d times", b.name(), name, len(twice))
+		}
+	}
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if field := b.find(func(n *html.Node) bool { return attr(n, "name") == pairs[i] }); field == nil {
 			b.t.Fatalf("the page %s has no field %q:\n%s", b.name(), pairs[i], b.text)

@@ -152,7 +152,7 @@ func (b *browser) form(button *html.Node) (string, url.Values) {
 	values := url.Values{}
 	each(form, func(n *html.Node) {
 		if kind := attr(n, "type"); n.Data == "input" && attr(n, "name") != "" && kind != "checkbox" && kind != "radio" {
-			values.Set(attr(n, "name"), attr(n, "value"))
+			values.Add(attr(n, "name"), attr(n, "value")) // as a browser sends it: a field that stands twice comes twice
 		}
 	})
 	to, err := b.at.Parse(attr(form, "action"))
