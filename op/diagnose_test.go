@@ -59,6 +59,13 @@ func TestEveryDiagnosisHasItsPageAndEveryPageItsDiagnosis(t *testing.T) {
 		if code != "README" && !codes[code] {
 			t.Errorf("docs/errors/%s.md is about no code", code)
 		}
+		text, err := os.ReadFile(page)
+		must(t, err)
+		for _, part := range []string{"# " + code + "\n\n", "\n* **Error:** `", "\n* **Rule:** ", "\n* **Fix:** "} {
+			if code != "README" && !strings.Contains(string(text), part) {
+				t.Errorf("docs/errors/%s.md has no %q", code, part)
+			}
+		}
 	}
 }
 
