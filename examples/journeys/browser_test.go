@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -79,9 +80,20 @@ func (b *browser) do(doing string, steps ...chromedp.Action[chromedp.Void]) {
 // run takes an action, and takes it again while the document under it is replaced. Chromium gives every node a new id when a document has
 // loaded; an action that had found its node a moment before is told that there is none, and has neither typed nor clicked by then.
 func run[T any](ctx context.Context, action chromedp.Action[T]) (T, error) {
+	return unless(ctx, action, "Could not find node")
+}
+
+// read is run of an action that changes nothing: it may as well be taken again when the page went away under it.
+func read[T any](ctx context.Context, action chromedp.Action[T]) (T, error) {
+	return unless(ctx, action, "Could not find node", "Inspected target navigated", "Execution context was destroyed", "Cannot find context")
+}
+
+// unless takes an action until the browser says none of these.
+func unless[T any](ctx context.Context, action chromedp.Action[T], transient ...string) (T, error) {
 	for {
 		result, err := chromedp.Run(ctx, action)
-		if refused := new(cdproto.Error); !errors.As(err, &refused) || !strings.HasPrefix(refused.Message, "Could not find node") {
+		refused := new(cdproto.Error)
+		if !errors.As(err, &refused) || !slices.ContainsFunc(transient, func(t string) bool { return strings.HasPrefix(refused.Message, t) }) {
 			return result, err
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -93,7 +105,7 @@ func (b *browser) where() string {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
 	defer cancel()
 	address, _ := chromedp.Run(ctx, chromedp.Location())
-	text, err := run(ctx, chromedp.Text(chromedp.CSS("body")))
+	text, err := read(ctx, chromedp.Text(chromedp.CSS("body")))
 	if err != nil {
 		text = err.Error()
 	}
@@ -132,7 +144,7 @@ func (b *browser) page() string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	attrs, err := run(ctx, chromedp.Attributes(css("main[data-page]")))
+	attrs, err := read(ctx, chromedp.Attributes(css("main[data-page]")))
 	if err != nil {
 		b.t.Fatalf("no page with a name: %v\n%s", err, b.where())
 	}
@@ -196,9 +208,9 @@ func (b *browser) loaded() {
 	b.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		state, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.readyState`))
+		state, err := read(ctx, chromedp.Evaluate[string](`document.readyState`))
 		cancel()
-		if state == "complete" { // an error is a document that went away meanwhile
+		if state == "complete" {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -236,7 +248,7 @@ func (b *browser) text(selector string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	text, err := run(ctx, chromedp.TextContent(chromedp.CSS(selector)))
+	text, err := read(ctx, chromedp.TextContent(chromedp.CSS(selector)))
 	if err != nil {
 		b.t.Fatalf("reading %s: %v\n%s", selector, err, b.where())
 	}
@@ -259,7 +271,7 @@ func (b *browser) location() string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	address, err := chromedp.Run(ctx, chromedp.Location())
+	address, err := read(ctx, chromedp.Location())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -292,7 +304,7 @@ func (b *browser) has(selector string) bool {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	nodes, err := run(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
+	nodes, err := read(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
 	if err != nil {
 		b.t.Fatalf("looking for %s: %v", selector, err)
 	}

@@ -160,7 +160,7 @@ func (b *browser) count(selector string) int {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	nodes, err := run(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
+	nodes, err := read(ctx, chromedp.QueryNodeIDs(chromedp.CSSAll(selector), chromedp.AtLeast(0)))
 	if err != nil {
 		b.t.Fatalf("counting %s: %v", selector, err)
 	}
@@ -172,7 +172,7 @@ func (b *browser) download(selector string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	attrs, err := run(ctx, chromedp.Attributes(chromedp.CSS(selector)))
+	attrs, err := read(ctx, chromedp.Attributes(chromedp.CSS(selector)))
 	if err != nil {
 		b.t.Fatalf("no link %s: %v\n%s", selector, err, b.where())
 	}

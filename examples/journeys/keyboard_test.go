@@ -51,7 +51,7 @@ func (b *browser) look(script string, into any) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](script))
+	text, err := read(ctx, chromedp.Evaluate[string](script))
 	if err == nil {
 		err = json.Unmarshal([]byte(text), into)
 	}

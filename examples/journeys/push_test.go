@@ -173,15 +173,18 @@ func (b *browser) pushed(origin, message string) {
 // script runs a script in the page.
 func (b *browser) script(text string) {
 	b.t.Helper()
-	b.value("{" + text + "; return '' }")
+	b.do("running a script", chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := chromedp.Evaluate[string]("(async () => {"+text+"; return '' })()", chromedp.EvalAwaitPromise)(ctx, target)
+		return err
+	}))
 }
 
-// value is what the body of a function, or an expression, comes to in the page.
+// value is what an expression that changes nothing comes to in the page.
 func (b *browser) value(expression string) string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Evaluate[string]("(async () => "+expression+")()", chromedp.EvalAwaitPromise))
+	text, err := read(ctx, chromedp.Evaluate[string]("(async () => "+expression+")()", chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("%s: %v\n%s", expression, err, b.where())
 	}

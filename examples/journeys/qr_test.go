@@ -21,7 +21,7 @@ func (b *browser) scan() string {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	attrs, err := run(ctx, chromedp.Attributes(css("img.qr")))
+	attrs, err := read(ctx, chromedp.Attributes(css("img.qr")))
 	if err != nil {
 		b.t.Fatalf("no QR code: %v\n%s", err, b.where())
 	}
