@@ -54,6 +54,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	dropEmpty(form)
+	if againByGet(w, r, form) {
+		return
+	}
 	client := p.clients.client(r.Context(), form.Get("client_id"))
 	if client == nil {
 		b := refuse("invalid_client", "client.unknown", "no client has this client_id")

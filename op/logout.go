@@ -40,6 +40,9 @@ func (p *Provider) serveSignOut(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if againByGet(w, r, form) {
+		return nil
+	}
 	ask, err := p.readSignOut(r, form)
 	if err != nil {
 		return err
@@ -126,10 +129,11 @@ func (p *Provider) readSignOut(r *http.Request, form url.Values) (signOut, error
 
 // maySignOut: the hint names the session of this browser, nobody is signed in here, or the person said yes on our own page.
 func (p *Provider) maySignOut(r *http.Request, form url.Values, ask signOut) (bool, error) {
-	if r.Method == http.MethodPost && form.Get("confirm") == "yes" && http.NewCrossOriginProtection().Check(r) == nil {
+	foreign := foreignPost(r)
+	if r.Method == http.MethodPost && form.Get("confirm") == "yes" && !foreign {
 		return true, nil
 	}
-	if !ask.hinted {
+	if !ask.hinted || foreign { // whose session there is does not show in a foreign post
 		return false, nil
 	}
 	auth, _, err := p.cfg.Front().Decide(r, ask.client, &AuthRequest{ClientID: ask.client.ID})

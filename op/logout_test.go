@@ -95,8 +95,42 @@ func TestSigningOutBelievesOnlyATokenOfThisSession(t *testing.T) {
 func TestP32AnotherSiteCannotConfirmSigningOut(t *testing.T) {
 	h, _ := signOutHouse(t)
 	form := url.Values{"confirm": {"yes"}}
-	if _, answer := h.endSession("POST", form, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); answer != "sign out?" || h.front.auth == nil {
+	if _, answer := h.endSession("POST", form, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); answer != "/end_session?confirm=yes" || h.front.auth == nil {
 		t.Errorf("answered %q", answer)
+	}
+	if _, answer := h.endSession("GET", form, "Sec-Fetch-Site", "cross-site"); answer != "sign out?" || h.front.auth == nil {
+		t.Errorf("and then %q", answer)
+	}
+	form.Set("state", strings.Repeat("s", 8<<10)) // more than an address carries
+	if _, answer := h.endSession("POST", form, "Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"); answer != "sign out?" || h.front.auth == nil {
+		t.Errorf("a long one: %q", answer)
+	}
+}
+
+// A browser leaves the session's cookie behind with a post of another site, so nothing is decided on such a post.
+func TestWhatAnotherSitePostsComesAgainByGETWithTheSession(t *testing.T) {
+	foreign := []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://rp.example"}
+	h, hint := signOutHouse(t)
+	form := url.Values{"id_token_hint": {hint}, "post_logout_redirect_uri": {home}, "state": {"st"}}
+	signedIn := h.front.auth
+	h.front.auth = nil // the cookie is not there
+	if _, answer := h.endSession("POST", form, foreign...); answer != "/end_session?"+form.Encode() {
+		t.Errorf("signing out: %q", answer)
+	}
+	long := url.Values{"id_token_hint": {hint}, "state": {strings.Repeat("s", 8<<10)}}
+	if _, answer := h.endSession("POST", long, foreign...); answer != "sign out?" {
+		t.Errorf("what fits into no address: %q", answer)
+	}
+	h.front.auth = signedIn
+	if _, answer := h.endSession("GET", form, "Sec-Fetch-Site", "cross-site"); answer != home+"?state=st" || h.front.auth != nil {
+		t.Errorf("with the cookie: %q", answer)
+	}
+
+	r := httptest.NewRequest(http.MethodPost, "/authorize", strings.NewReader(codeRequest("web").Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	if got := h.do(r); got.status != http.StatusSeeOther || got.header.Get("Location") != "/authorize?"+codeRequest("web").Encode() {
+		t.Errorf("signing in: %d %v", got.status, got.header)
 	}
 }
 

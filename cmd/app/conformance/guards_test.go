@@ -62,7 +62,7 @@ var guards = []guard{
 	{"P30", "op/fetch.go", `return ip.IsGlobalUnicast() && !ip.IsPrivate() && !slices`, `return ip.IsGlobalUnicast() && !slices`},
 	{"P30", "op/fetch.go", `if ctx.Value(plainKey{}) != nil || !publicAddress(ip) {`, `if ctx.Value(plainKey{}) != nil {`},
 	{"P31", "op/backchannel.go", `= []time.Duration{10 * time.Second, time.Minute}`, `= []time.Duration{10 * time.Second, time.Minute, time.Minute, time.Minute, time.Minute}`},
-	{"P32", "op/logout.go", `&& http.NewCrossOriginProtection().Check(r) == nil {`, `{`},
+	{"P32", "op/logout.go", `&& !foreign {`, `{`},
 	{"P33", "op/par.go", `if !ok || v.ClientID != client.ID {`, `if !ok {`},
 	{"P33", "op/par.go", `if !first {`, `if first && !first {`},
 	{"P34", "op/authorize.go", `if slices.Contains(req.Prompt, "none") {`, `if false {`},
