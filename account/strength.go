@@ -28,6 +28,9 @@ func StrengthOf(proofs []Proof) Strength {
 	return OneFactor
 }
 
+// Surer reports whether a second factor is more than a spare key, and does not go astray with a number.
+func (m Method) Surer() bool { return m != MethodSMS && m != MethodBackup }
+
 // AMR names the proofs by the values of RFC 8176, each once, with "mfa" when they are two factors.
 func AMR(proofs []Proof) []string {
 	var out []string

@@ -12,6 +12,8 @@ type Way struct {
 	First   Method // stands first: password, passkey, bank, esign, recovery, or activation
 	Channel string // of a recovery "sms" or "mail", of a bank its id; empty for the rest
 	Second  Method // what is asked after it; empty when nothing is
+	// Mail says that in a browser in which the person was never seen a code by e-mail is asked as well, where the runner has those confirmed.
+	Mail bool
 }
 
 // Loss is something that a person may no longer have.
@@ -38,18 +40,20 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 	var ways []Way
 	add := func(first Method, channel string) {
 		for _, second := range h.seconds(channel == "sms") {
-			ways = append(ways, Way{first, channel, second})
+			way := Way{First: first, Channel: channel, Second: second}
+			way.Mail = a.mailed(way, now)
+			ways = append(ways, way)
 		}
 	}
 	wait := func(channel string) { // who has nothing else left waits instead, or asks whom they trust, or a bank
 		if a.HasSecondFactor() {
-			ways = append(ways, Way{MethodRecovery, channel, MethodWait})
+			ways = append(ways, Way{First: MethodRecovery, Channel: channel, Second: MethodWait})
 		}
 		if a.MayAsk(now) {
-			ways = append(ways, Way{MethodRecovery, channel, MethodTrusted})
+			ways = append(ways, Way{First: MethodRecovery, Channel: channel, Second: MethodTrusted})
 		}
 		if len(a.VouchingBanks(now)) > 0 {
-			ways = append(ways, Way{MethodRecovery, channel, MethodBank})
+			ways = append(ways, Way{First: MethodRecovery, Channel: channel, Second: MethodBank})
 		}
 	}
 	if a.Password.Hash != "" && h.has(MethodPassword) {
@@ -78,6 +82,19 @@ func (a *Account) Ways(now time.Time, lost ...Loss) []Way {
 		ways = append(ways, Way{First: MethodActivation})
 	}
 	return ways
+}
+
+// mailed reports what Way.Mail says: after a password alone, and after a code by SMS where the person could show something surer in that browser. In a
+// recovery a contact was proven before.
+func (a *Account) mailed(w Way, now time.Time) bool {
+	surer := func(m Method) bool { return m.Surer() && m != MethodPush && a.Allows(SwitchOf(m), now) } // no device is asked from there (C40)
+	switch {
+	case a.Email.ConfirmedAt.IsZero() || w.First == MethodRecovery:
+		return false
+	case w.Second == MethodSMS:
+		return slices.ContainsFunc(a.Factors(), surer)
+	}
+	return w.Second == "" && w.First == MethodPassword
 }
 
 // holding is what a person still has in their hands.

@@ -61,6 +61,7 @@ func actsOfSigningIn() map[string]act {
 		"POST /login/sms/resend":       half(),
 		"POST /login/mail-code":        half("code", "000000"),
 		"POST /login/mail-code/resend": half(),
+		"POST /login/without":          half(),
 		"POST /login/consent": func(x *accomplice, _ string) {
 			b := x.in(x.request(func(r *op.AuthRequest) {
 				r.ACR = []op.ACR{{Level: account.Simplified, Strength: account.PhishingResistant}}

@@ -68,6 +68,7 @@ type attempt struct {
 	Account account.ID      `json:",omitzero"` // whom Proofs prove; empty while nothing is proven
 	Proofs  []account.Proof `json:",omitzero"` // made here and not yet part of a session
 
+	Without     bool `json:",omitzero"` // the person has nothing surer with them than their number, by their own word
 	OwnDevice   bool `json:",omitzero"` // the device that asks is the person's, by their own word
 	Consented   bool `json:",omitzero"`
 	SkipProtect bool `json:",omitzero"` // "later": goes on without a second factor where the request allows that
@@ -97,9 +98,9 @@ type outcome struct {
 // live longer.
 const outcomeLife = time.Minute
 
-// forget drops what was proven, when the person says that they are somebody else.
+// forget drops what was proven and said, when the person says that they are somebody else.
 func (a *attempt) forget() {
-	a.Account, a.Proofs = "", nil
+	a.Account, a.Proofs, a.Without = "", nil, false
 }
 
 // prove adds a proof of an account. A proof of another account starts over.

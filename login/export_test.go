@@ -30,6 +30,7 @@ var (
 	LocalPath  = localPath
 	SecondsFor = secondsFor
 	SecondsOf  = secondsOf
+	LacksMail  = circumstances.lacksMail
 )
 
 // QRAddress is what the picture of an attempt's page leads to at this second: a test has no camera.

@@ -38,8 +38,8 @@ type Config struct {
 	TrustedProxies []string           // CIDRs whose X-Forwarded-For is believed
 	Now            func() time.Time
 	Log            *slog.Logger
-	// ConfirmNewBrowsers asks people without a second factor for a code by e-mail where a password is typed in a browser in which
-	// they were not seen before.
+	// ConfirmNewBrowsers asks people in a browser in which they were not seen before for a code by e-mail: those without a second factor after their
+	// password, and those who have something surer after a code by SMS.
 	ConfirmNewBrowsers bool
 	// VerifySignature says who signed the content; any doubt is a cms.Refusal. Nil: nobody signs in by a
 	// signature.

@@ -7,7 +7,7 @@ import (
 	"github.com/vhod-id/vhod/account"
 )
 
-// mailCodeRoutes confirm an unusual sign-in of a person without a second factor.
+// mailCodeRoutes confirm an unusual sign-in of a person who has no second factor, or has shown their number alone.
 func (d *Door) mailCodeRoutes() []route {
 	return []route{
 		{"GET /login/mail-code", d.showMailCode},
@@ -21,6 +21,7 @@ func (d *Door) mailCodeRoutes() []route {
 type mailCodeData struct {
 	codeData
 	RecoveryURL string // by the phone, for who no longer reads that mail
+	Half        bool   // a code by SMS went before it
 }
 
 // showMailCode sends the first code of the attempt; a reload sends none.
@@ -58,7 +59,7 @@ func (d *Door) renderMailCode(w http.ResponseWriter, r *http.Request, v *visit, 
 		return failed
 	}
 	code.Action, code.ResendURL = "/login/mail-code", "/login/mail-code/resend"
-	data := mailCodeData{codeData: code, RecoveryURL: at(paths[stepRecoveryStart], v.attempt)}
+	data := mailCodeData{codeData: code, RecoveryURL: at(paths[stepRecoveryStart], v.attempt), Half: v.person.HasSecondFactor()}
 	return d.renderForm(w, r, v.attempt, v.secondPage(d, r, "mail-code", data), err)
 }
 

@@ -59,7 +59,8 @@ type policy struct {
 	Remembered bool             // in this browser no second factor is asked where little is at stake
 	Seen       bool             // the person signed in before in this browser
 	Risks      []account.Risk   // what is unusual about this sign-in, the gravest first
-	Confirm    bool             // that the browser is new is enough to ask for a code by e-mail
+	Confirm    bool             // that the browser is new is enough to ask for more
+	Without    bool             // the person has nothing surer with them than their number, by their own word
 	Strange    bool             // a recovery in a browser that the person has not been using for a day
 	Recovering bool             // what the service asks comes after the person is back
 	Locked     account.Switch   // what is asked and the person has locked for themselves; empty: nothing
@@ -109,7 +110,7 @@ func nextProof(a *attempt, person *account.Account, session *account.Session, p 
 		case !provedFirst(proofs):
 		case lacksSecond(person, proofs, p):
 			return stepSecond
-		case !a.SignUp.proved(person.Email) && lacksMailCode(person, proofs, p):
+		case !a.SignUp.proved(person.Email) && circumstancesOf(person, p).lacksMail(proofs):
 			return stepMailCode
 		default:
 			return stepOpen
@@ -244,7 +245,7 @@ func authTime(session *account.Session) time.Time {
 // policyOf reads what a request asks. person and session choose among the acr values: the first that
 // the person can meet, in the service's order, and its first one otherwise.
 func policyOf(a *attempt, req *op.AuthRequest, person *account.Account, now time.Time) policy {
-	p := policy{Now: now}
+	p := policy{Now: now, Without: a.Without}
 	if a.Reauth || a.Bank.waits("link", now) { // a bank becomes a way in: an old session is not enough (F10)
 		p.Since = a.CreatedAt
 	}

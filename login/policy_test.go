@@ -16,15 +16,16 @@ import (
 func TestPolicyOfTheSecondFactorIsTheTable(t *testing.T) {
 	var table strings.Builder
 	line := func(cells ...string) {
-		fmt.Fprintf(&table, "%-9s %-20s %-24s %-11s %-34s %-34s %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
+		fmt.Fprintf(&table, "%-9s %-20s %-24s %-13s %-40s %-34s %s\n", cells[0], cells[1], cells[2], cells[3], cells[4], cells[5], cells[6])
 	}
 	line("service", "for", "the person has", "browser", "is asked", "acr", "amr")
 	for _, strength := range []account.Strength{account.OneFactor, account.TwoFactor, account.PhishingResistant} {
 		for _, occasion := range []string{"any level", "the verified level", "a sensitive act"} {
 			for _, has := range possessions {
-				for _, browser := range []string{"new", "remembered", "in doubt"} {
-					c := login.Circumstances{Strength: strength, Has: has, Sensitive: occasion == "a sensitive act"}
-					c.Remembered, c.Doubt = browser != "new", browser == "in doubt"
+				for _, browser := range []string{"known", "new", "new, without", "remembered", "in doubt"} {
+					c := login.Circumstances{Strength: strength, Has: has, Sensitive: occasion == "a sensitive act", Mail: true}
+					c.New, c.Without = strings.HasPrefix(browser, "new"), browser == "new, without"
+					c.Remembered, c.Doubt = browser == "remembered" || browser == "in doubt", browser == "in doubt"
 					level := account.Standard
 					if occasion == "the verified level" {
 						c.Level, level = account.Verified, account.Verified
@@ -63,8 +64,12 @@ var possessions = [][]account.Method{
 
 // policyRow proves a password and the first of what is asked, and says what comes out.
 func policyRow(c login.Circumstances, level account.Level, occasion string) []string {
-	browser := "new"
+	browser := "known"
 	switch {
+	case c.Without:
+		browser = "new, without"
+	case c.New:
+		browser = "new"
 	case c.Doubt:
 		browser = "in doubt"
 	case c.Remembered:
@@ -80,6 +85,9 @@ func policyRow(c login.Circumstances, level account.Level, occasion string) []st
 			names = append(names, string(m))
 		}
 		asked = append(asked, strings.Join(names, "/"))
+	}
+	if login.LacksMail(c, proved) {
+		proved, asked = append(proved, proofs(noon, account.MethodMailCode)...), append(asked, string(account.MethodMailCode))
 	}
 	reached := account.StrengthOf(proved)
 	acr := fmt.Sprintf("urn:vhod:acr:%s:%s", level, reached)

@@ -35,6 +35,7 @@ func (d *Door) table() []route {
 		d.smsRoutes(),
 		d.pushRoutes(),
 		d.mailCodeRoutes(),
+		d.withoutRoutes(),
 		d.qrRoutes(),
 		d.levelRoutes(),
 		d.signatureRoutes(),
@@ -150,7 +151,7 @@ func (d *Door) cabinetRoutes() []route {
 	room := cabinet.New(cabinet.Config{
 		Accounts: d.cfg.Accounts, Pages: d.cfg.Pages, Services: services, Visitor: d.visitor, Asked: d.asked,
 		Fresh: d.provedRecently, Timeout: d.sessionTimeout, Origin: d.origin, Name: displayName, Now: d.cfg.Now,
-		Signatures: d.cfg.VerifySignature != nil, Banks: len(d.cfg.Banks) > 0,
+		Signatures: d.cfg.VerifySignature != nil, Banks: len(d.cfg.Banks) > 0, Confirms: d.cfg.ConfirmNewBrowsers,
 		Vouches: func(person *account.Account) bool { return len(d.vouchers(person)) > 0 },
 		Bank:    func(id, lang string) (string, bool) { return d.bankName(id, lang), d.banks[id] != nil },
 	})

@@ -27,6 +27,7 @@ func (d *Door) smsRoutes() []route {
 type smsData struct {
 	codeData
 	Remember  bool
+	Half      bool // a code by e-mail comes after it
 	OtherWays []otherWay
 }
 
@@ -70,7 +71,8 @@ func (d *Door) renderSMS(w http.ResponseWriter, r *http.Request, v *visit, err e
 		return failed
 	}
 	code.Action, code.ResendURL = "/login/sms", "/login/sms/resend"
-	data := smsData{codeData: code, Remember: mayRemember(v), OtherWays: v.otherWays(account.MethodSMS)}
+	half := circumstancesOf(v.person, v.policy).halved()
+	data := smsData{codeData: code, Remember: mayRemember(v) && !half, Half: half, OtherWays: v.otherWays(account.MethodSMS)}
 	return d.renderForm(w, r, v.attempt, v.secondPage(d, r, "sms", data), err)
 }
 
@@ -87,6 +89,9 @@ func (d *Door) takeSMS(w http.ResponseWriter, r *http.Request) error {
 		return d.renderSMS(w, r, v, codeError(err))
 	}
 	v.attempt.prove(v.person.ID, account.MethodSMS, d.cfg.Now())
+	if circumstancesOf(v.person, v.policy).halved() { // a browser is remembered by who has shown all of it
+		return d.advance(w, r, v)
+	}
 	if err := d.remember(w, r, v); err != nil {
 		return err
 	}

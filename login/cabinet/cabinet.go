@@ -38,6 +38,8 @@ type Config struct {
 	Banks bool
 	// Vouches is whether a bank would be asked in a recovery whether it is the person.
 	Vouches func(*account.Account) bool
+	// Confirms is whether more is asked in a browser in which the person was never seen.
+	Confirms bool
 	// Signatures is whether certificates may be linked here.
 	Signatures bool
 }

@@ -62,6 +62,7 @@ type wayLine struct {
 	Bank    string
 	BankID  string
 	Then    []account.Method
+	Note    string // what is more in a new browser, in the catalogues
 }
 
 func (c *Room) showSwitches(w http.ResponseWriter, r *http.Request, v visit) error {
@@ -124,8 +125,23 @@ func (c *Room) ways(lang string, person *account.Account, lost ...account.Loss) 
 		if way.Second != "" {
 			out[last].Then = append(out[last].Then, way.Second)
 		}
+		if way.Mail && c.cfg.Confirms {
+			out[last].Note = mailNote(way, slices.Contains(lost, account.LostMail))
+		}
 	}
 	return out
+}
+
+// mailNote says that in a new browser a code by e-mail is asked as well, or, to who cannot read their mail, that the way leads in only where they were seen.
+func mailNote(way account.Way, lost bool) string {
+	note := "way.mail"
+	if lost {
+		note = "way.known"
+	}
+	if way.Second == "" {
+		return note
+	}
+	return note + "-" + string(way.Second)
 }
 
 // takeSwitch locks a way or an act at once, for whoever is signed in; to open it the person shows first that it is them.

@@ -137,11 +137,20 @@ var guards = []guard{
 	{"F12", "notify/encrypt.go", `out := make([]byte, paddedTo)`, `out := make([]byte, len(message)+1)`},
 	{"F12", "notify/notify.go", `p.payAll(ctx, l.kind)`, `errors.Join(p.payAll(ctx, account.OwedPush), p.payAll(ctx, account.OwedNotice))`},
 	{"F12", "login/subscribe.go", `w.Header().Set("Content-Security-Policy", "default-src 'none'")`, ``},
-	{"K03", "login/next.go", `case !a.SignUp.proved(person.Email) && lacksMailCode(person, proofs, p):`, `case a.SignUp == nil && lacksMailCode(person, proofs, p):`},
+	{"K03", "login/next.go", `case !a.SignUp.proved(person.Email) && circumstancesOf(person, p).lacksMail(proofs):`, `case a.SignUp == nil && circumstancesOf(person, p).lacksMail(proofs):`},
 	{"K03", "login/next.go", `return !isSecond(m) && m != account.MethodMailCode`, `return !isSecond(m)`},
 	{"K03", "account/mailcode.go", `if a.Email.ConfirmedAt.IsZero() || a.Email.Value != to {`, `if a.Email.ConfirmedAt.IsZero() || to == "" {`},
 	{"K03", "account/mailcode.go", `s.limit.admit(ctx, t)`, `error(nil)`},
-	{"K04", "login/second.go", `return r.Grave() || p.Confirm && r == account.RiskBrowser`, `return r.Grave()`},
+	{"K04", "login/second.go", `return (c.Doubt || c.New) && `, `return c.Doubt && `},
+	{"K05", "login/second.go", `|| c.halved() && !c.Without)`, `|| false)`},
+	{"K05", "login/second.go", `return c.halved() && leansOnSMS(proofs)`, `return false`},
+	{"K05", "login/second.go", `return c.New && c.Mail && c.surer()`, `return c.New && c.surer()`},
+	{"K05", "login/second.go", `p.Confirm && !p.Recovering && slices.Contains(p.Risks, account.RiskBrowser)`, `slices.Contains(p.Risks, account.RiskBrowser)`},
+	{"K05", "login/second.go", `|| p.Method == account.MethodRecovery ||`, `||`},
+	{"K05", "login/second.go", `return c.tooWeak(account.MethodSMS) && slices.Contains(secondsFor(said), account.MethodSMS)`, `return c.tooWeak(account.MethodSMS)`},
+	{"K05", "login/sms.go", `if circumstancesOf(v.person, v.policy).halved() {`, `if false {`},
+	{"K05", "account/ways.go", `return m.Surer() && m != MethodPush &&`, `return m.Surer() &&`},
+	{"K05", "account/ways.go", `case a.Email.ConfirmedAt.IsZero() || w.First == MethodRecovery:`, `case w.First == MethodRecovery:`},
 }
 
 // TestEveryAttackHasAGuardThatStandsWhereItIsSaidToStand keeps the list usable: what it takes away is there, once.
