@@ -50,8 +50,8 @@ func TestBackLeavesAPageOfAServiceForTheService(t *testing.T) {
 
 func TestNobodyReadsTheirNameTwiceOnTheConsentPage(t *testing.T) {
 	h := newHouse(t)
-	h.provider.released = []op.Released{
-		{Claim: "name", Value: "Петрова Анна Сергеевна", Optional: true},
+	h.provider.released = []op.Released{ // as the provider has them: the full name follows from its parts
+		{Claim: "name", Value: "Петрова Анна Сергеевна"},
 		{Claim: "family_name", Value: "Петрова", Optional: true},
 		{Claim: "given_name", Value: "Анна", Optional: true},
 		{Claim: "middle_name", Missing: true},
@@ -66,19 +66,26 @@ func TestNobodyReadsTheirNameTwiceOnTheConsentPage(t *testing.T) {
 		t.Errorf("the name does not stand for its parts: %s", b.text)
 	}
 	b.fill("choose").on("consent")
-	if n := strings.Count(b.text, `type="checkbox"`); n != 2 {
-		t.Errorf("%d ticks for a name and a birth date", n)
+	if n := strings.Count(b.text, `type="checkbox"`); n != 3 {
+		t.Errorf("%d ticks for two parts of a name and a birth date", n)
 	}
-	b.post("/login/consent", map[string][]string{"attempt": {b.attempt()}, "answer": {"allow"}, "chosen": {"yes"}, "claim": {"birthdate"}})
+	b.post("/login/consent", map[string][]string{"attempt": {b.attempt()}, "answer": {"allow"}, "chosen": {"yes"}, "claim": {"given_name", "birthdate"}})
 	b.answered()
-	kept := strings.Join(h.find("+79126000004").Grants[0].Withheld, " ")
-	if kept != "name family_name given_name middle_name" { // a name that is kept back is not passed on in parts
+	if kept := h.find("+79126000004").Grants[0].Withheld; len(kept) != 1 || kept[0] != "family_name" {
 		t.Errorf("kept back: %s", kept)
 	}
-	h.provider.released[1].Essential, h.provider.released[1].Optional = true, false // the surname alone is a must
-	b.open(h.request(func(r *op.AuthRequest) { r.Prompt = []string{"consent"} })).on("consent")
-	if b.find(func(n *htmlNode) bool { return attr(n, "data-claim") == "family_name" }) == nil {
-		t.Error("what the service cannot do without is hidden in what it can")
+	for what, change := range map[string]func(*op.Released){
+		"what is kept back":                         func(r *op.Released) { r.Withheld = true },
+		"what the service cannot do without":        func(r *op.Released) { r.Essential, r.Optional = true, false },
+		"what is confirmed otherwise than the rest": func(r *op.Released) { r.Checked = op.CheckedYes },
+	} {
+		before := h.provider.released[1]
+		change(&h.provider.released[1])
+		b.open(h.request(func(r *op.AuthRequest) { r.Prompt = []string{"consent"} })).on("consent")
+		if b.find(func(n *htmlNode) bool { return attr(n, "data-claim") == "family_name" }) == nil {
+			t.Errorf("%s is hidden in the full name", what)
+		}
+		h.provider.released[1] = before
 	}
 }
 

@@ -35,15 +35,13 @@ type consentItem struct {
 	With []string // claims that say the same and have no line of their own
 }
 
-// claims are all that the line stands for.
-func (i consentItem) claims() []string { return append([]string{i.Claim}, i.With...) }
-
 // nameParts stand in the full name too.
 var nameParts = []string{"family_name", "given_name", "middle_name"}
 
-// itemsOf lists the attributes as people read them: nobody reads their name twice, in whole and in parts.
-func itemsOf(released []op.Released) []consentItem {
-	full := slices.IndexFunc(released, func(r op.Released) bool { return r.Claim == "name" && !r.Missing })
+// itemsOf lists the attributes as people read them: nobody reads their name twice, in whole and in parts. Who chooses what to pass on
+// chooses among the parts.
+func itemsOf(released []op.Released, choosing bool) []consentItem {
+	full := slices.IndexFunc(released, func(r op.Released) bool { return r.Claim == "name" && !r.Missing && !choosing })
 	var items []consentItem
 	var parts []string
 	for _, r := range released {
@@ -67,10 +65,7 @@ func itemsOf(released []op.Released) []consentItem {
 
 // goesWith reports whether everything that is said of a name is said of its part too. Of a part that a person does not have nothing is.
 func goesWith(part, whole op.Released) bool {
-	if part.Essential != whole.Essential || part.Resolved != whole.Resolved {
-		return false
-	}
-	return part.Missing || part.Optional == whole.Optional && part.Withheld == whole.Withheld && part.Checked == whole.Checked
+	return part.Essential == whole.Essential && part.Resolved == whole.Resolved && !part.Withheld && (part.Missing || part.Checked == whole.Checked)
 }
 
 func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
@@ -92,8 +87,7 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 		PolicyURI: v.client.PolicyURI, TermsURI: v.client.TermsURI, Signs: v.req.Details, For: v.req.Purpose,
 		Certified: v.policy.Certified, Certify: v.mayCertify(),
 	}
-	data.Items = itemsOf(released)
-	for _, item := range data.Items {
+	for _, item := range released {
 		if item.Optional && data.ChooseURL == "" {
 			data.ChooseURL = at("/login/consent", v.attempt) + "&choose=1"
 		}
@@ -102,6 +96,7 @@ func (d *Door) showConsent(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	data.Choosing = r.FormValue("choose") != "" && data.ChooseURL != ""
+	data.Items = itemsOf(released, data.Choosing)
 	page := v.page(d, r, "consent", data)
 	page.Back = v.backOut()
 	if data.Choosing {
@@ -157,17 +152,17 @@ func (d *Door) withheld(r *http.Request, v *visit) ([]string, error) {
 		return nil, fmt.Errorf("listing what the service would learn: %w", err)
 	}
 	var out, offered []string
-	for _, item := range itemsOf(released) {
+	for _, item := range released {
 		if !item.Optional {
 			continue
 		}
-		offered = append(offered, item.claims()...)
+		offered = append(offered, item.Claim)
 		keeps := item.Withheld
 		if r.PostFormValue("chosen") != "" {
 			keeps = !slices.Contains(r.PostForm["claim"], item.Claim)
 		}
 		if keeps {
-			out = append(out, item.claims()...)
+			out = append(out, item.Claim)
 		}
 	}
 	if before := v.person.GrantFor(v.client.ID, v.req.Customer); before != nil { // not asked for today, and kept back all the same
