@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -52,6 +53,9 @@ func loadCatalogues(from fs.FS) (*catalogues, error) {
 					return nil, fmt.Errorf("catalogue %s: %s stands twice", file, m.ID)
 				}
 				c.ids[lang][m.ID] = true
+				if !strings.HasPrefix(m.ID, "message.") {
+					bind(m)
+				}
 				if m.One == "" && m.Few == "" && m.Many == "" && !strings.Contains(m.Other, "{{") {
 					c.plain[lang][m.ID] = m.Other
 					continue
@@ -66,6 +70,16 @@ func loadCatalogues(from fs.FS) (*catalogues, error) {
 	}
 	c.matcher = language.NewMatcher(tags)
 	return c, nil
+}
+
+// counted is a number, or the place of one, before what it counts.
+var counted = regexp.MustCompile(`(№|\d|\.(?:Count|Minutes|Seconds|Hours|Left|Tries)}}) `)
+
+// bind keeps a number and what it counts on one line of a page, and no dash begins one. Messages go out as they are written: a text message has one kind of space.
+func bind(m *i18n.Message) {
+	for _, form := range []*string{&m.One, &m.Few, &m.Many, &m.Other} {
+		*form = strings.ReplaceAll(counted.ReplaceAllString(*form, "$1\u00a0"), " — ", "\u00a0— ")
+	}
 }
 
 // text returns a message; args are pairs of a name and a value, or one map. Count chooses the plural form.

@@ -252,7 +252,7 @@ func (b *browser) text(selector string) string {
 	if err != nil {
 		b.t.Fatalf("reading %s: %v\n%s", selector, err, b.where())
 	}
-	return strings.TrimSpace(text)
+	return strings.TrimSpace(strings.ReplaceAll(text, "\u00a0", " ")) // as people read it
 }
 
 // says fails unless the page has these words.
