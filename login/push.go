@@ -262,9 +262,8 @@ func (d *Door) renderApprove(w http.ResponseWriter, r *http.Request, failed erro
 	done := r.FormValue("done")
 	data := approveData{Device: device, Reported: done == string(account.Reported)}
 	page := (&visit{}).page(d, r, "me-approve", data)
-	page.Notice = approveDone[done]
+	page.Notice, page.Back = approveDone[done], securityPage
 	if device == nil {
-		page.Back = securityPage
 		return d.render(w, r, nil, page)
 	}
 	if device.Subscription.IsZero() {

@@ -3,6 +3,12 @@
 const focus = document.querySelector('[data-focus]')
 if (focus) focus.focus()
 
+// What an error says leads to the field; of several that belong together to the first.
+for (const link of document.querySelectorAll('.errors a[href^="#"]')) {
+	const field = document.getElementById(link.hash.slice(1))?.querySelector('input, button')
+	if (field) link.addEventListener('click', (event) => { event.preventDefault(); field.focus() })
+}
+
 // Show and hide a password.
 for (const button of document.querySelectorAll('[data-show]')) {
 	const input = document.getElementById(button.dataset.show)
