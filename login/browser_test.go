@@ -100,7 +100,8 @@ func (b *browser) do(r *http.Request) *browser {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	b.status, b.head, b.text, b.at = response.StatusCode, response.Header, string(body), response.Request.URL
+	b.status, b.head, b.at = response.StatusCode, response.Header, response.Request.URL
+	b.text = strings.ReplaceAll(string(body), "\u00a0", " ") // as people read it
 	b.page, err = html.Parse(strings.NewReader(b.text))
 	if err != nil {
 		b.t.Fatal(err)

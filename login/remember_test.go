@@ -82,7 +82,7 @@ func TestASharedComputerKeepsNothingForLong(t *testing.T) {
 			t.Errorf("the cookie %s is kept", c.Name)
 		}
 	}
-	if b.open("/me/sessions").on("me-sessions"); !strings.Contains(b.text, "общее устройство") || !strings.Contains(b.text, "через 10\u00a0мин без действий") {
+	if b.open("/me/sessions").on("me-sessions"); !strings.Contains(b.text, "общее устройство") || !strings.Contains(b.text, "через 10 мин без действий") {
 		t.Error("the page does not say that the device is shared, and what that means")
 	}
 	h.clock.Advance(11 * time.Minute)
