@@ -28,7 +28,7 @@ function look() {
 	const left = end - Date.now()
 	if (left <= 0) return over()
 	if (left <= warn && !heard) show(left)
-	timer = setTimeout(look, left > warn ? left - warn : 1000)
+	timer = setTimeout(look, left > warn ? Math.min(left - warn, 86400000) : 1000) // a timer of over 24 days runs out at once
 }
 
 function show(left) {
