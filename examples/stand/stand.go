@@ -230,8 +230,9 @@ func (s *Stand) listen(offset int, h http.Handler) error {
 		return fmt.Errorf("the stand: %w (another stand? choose other ports with -base-port)", err)
 	}
 	s.listeners = append(s.listeners, l)
-	s.servers = append(s.servers, &http.Server{Handler: h, TLSConfig: s.certificate, ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog: slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug)})
+	s.servers = append(s.servers, &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second,
+		TLSConfig: s.certificate.Clone(), // each server writes into its own
+		ErrorLog:  slog.NewLogLogger(s.opt.Log.Handler(), slog.LevelDebug)})
 	return nil
 }
 
