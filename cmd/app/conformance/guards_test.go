@@ -21,7 +21,7 @@ var guards = []guard{
 	{"P02", "op/authorize.go", `if len(client.RedirectURIs) == 1 && client.Profile != ProfileFAPI2 {`, `if len(client.RedirectURIs) >= 1 {`},
 	{"P03", "op/authorize.go", `p.showRefusal(w, r, nil, b)`, `http.Redirect(w, r, form.Get("redirect_uri"), http.StatusSeeOther)`},
 	{"P04", "op/authorize.go", `case "code":`, `case "code", "token", "id_token", "code token", "code id_token":`},
-	{"P05", "op/code.go", `p.codeReplayed(r, client, code)`, ``},
+	{"P05", "op/code.go", `if p.codeReplayed(r, client, code) {`, `if false {`},
 	{"P06", "op/code.go", `p.cfg.Ephemera.Take(ctx, codeKey(code))`, `p.cfg.Ephemera.Get(ctx, codeKey(code))`},
 	{"P07", "op/code.go", `case v.ClientID != client.ID:`, `case false:`},
 	{"P08", "op/code.go", `const codeLife = 60 * time.Second`, `const codeLife = 10 * time.Minute`},
