@@ -38,17 +38,7 @@ func TestABankShortensTheWaitToADay(t *testing.T) {
 	if err := h.VouchByBank(t.Context(), anna.ID, "sms", by, home); !errors.Is(err, account.ErrConflict) {
 		t.Errorf("said twice: %v", err)
 	}
-	h.clock.Advance(account.VouchedWait - time.Second)
-	if err := h.ResetAfterWaiting(t.Context(), anna.ID, "sms", "Bereza-173-sokol-parus", home); !errors.Is(err, account.ErrConflict) {
-		t.Errorf("within the day: %v", err)
-	}
-	h.clock.Advance(time.Second)
-	if err := h.ResetAfterWaiting(t.Context(), anna.ID, "mail", "Bereza-173-sokol-parus", home); !errors.Is(err, account.ErrConflict) {
-		t.Errorf("by another contact: %v", err)
-	}
-	if err := h.ResetAfterWaiting(t.Context(), anna.ID, "sms", "Bereza-173-sokol-parus", home); err != nil {
-		t.Fatal(err)
-	}
+	h.opensInADay(anna.ID)
 	after := h.account(anna.ID)
 	if after.HasSecondFactor() || len(after.Banks) != 0 || after.Level != account.Standard {
 		t.Errorf("what opened the account before is still there: %v, %v, %v", after.Factors(), after.Banks, after.Level)

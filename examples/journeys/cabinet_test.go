@@ -24,50 +24,45 @@ func (s *stand) signedIn(t *testing.T, p person, scripts bool) *citizen {
 
 func TestPersonLocksAWayInAndItOpensADayLater(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			c := newCitizen(t, s, people[i], mode.scripts)
-			c.declines["protect"] = true
-			c.signUp()
-			c.visit("/me/security/switches", "me-switches")
-			c.follow(`[data-switch="password"] [data-action="lock"]`)
-			c.says("This cannot be locked: you could not sign in by anything then")
-			c.follow(`[data-switch="recovery"] [data-action="lock"]`)
-			c.walk("me-switches")
-			if !c.has(`[data-switch="recovery"][data-state="locked"]`) {
-				t.Fatalf("it does not stay locked\n%s", c.where())
-			}
+	inEachMode(t, s, func(t *testing.T, s *stand, c *citizen) {
+		c.declines["protect"] = true
+		c.signUp()
+		c.visit("/me/security/switches", "me-switches")
+		c.follow(`[data-switch="password"] [data-action="lock"]`)
+		c.says("This cannot be locked: you could not sign in by anything then")
+		c.follow(`[data-switch="recovery"] [data-action="lock"]`)
+		c.walk("me-switches")
+		if !c.has(`[data-switch="recovery"][data-state="locked"]`) {
+			t.Fatalf("it does not stay locked\n%s", c.where())
+		}
 
-			stranger := newCitizen(t, s, people[i], mode.scripts)
-			refused := func() { // whoever asks sees what they would see of nobody, and no code goes
-				t.Helper()
-				stranger.open(s.url(0, "/recovery"))
-				stranger.walk("recovery-code")
-				stranger.wrongCode("000000")
-				for _, m := range s.messages("sms", stranger.p.Phone, stranger.read["sms"], time.Second) {
-					if m.Code != "" {
-						t.Error("a code went though recovery is locked")
-					}
+		stranger := newCitizen(t, s, c.p, c.scripts)
+		refused := func() { // whoever asks sees what they would see of nobody, and no code goes
+			t.Helper()
+			stranger.open(s.url(0, "/recovery"))
+			stranger.walk("recovery-code")
+			stranger.wrongCode("000000")
+			for _, m := range s.messages("sms", stranger.p.Phone, stranger.read["sms"], time.Second) {
+				if m.Code != "" {
+					t.Error("a code went though recovery is locked")
 				}
 			}
-			refused()
-			c.message("mail", c.p.Email, about("Recovery is locked"))
-			c.visit("/me/security/switches", "me-switches")
-			c.follow(`[data-switch="recovery"] [data-action="open"]`)
-			c.says("It opens")
-			s.pass(11 * time.Minute)
-			refused() // not at once: whoever asked for it may be a stranger too
-			s.pass(24 * time.Hour)
-			stranger.open(s.url(0, "/recovery"))
-			stranger.walk("recovery-day")
-			c.visit("/me/security/switches", "me-switches")
-			if !c.has(`[data-switch="recovery"][data-state="open"]`) {
-				t.Errorf("a day later it is locked\n%s", c.where())
-			}
-		})
-	}
+		}
+		refused()
+		c.message("mail", c.p.Email, about("Recovery is locked"))
+		c.visit("/me/security/switches", "me-switches")
+		c.follow(`[data-switch="recovery"] [data-action="open"]`)
+		c.says("It opens")
+		s.pass(11 * time.Minute)
+		refused() // not at once: whoever asked for it may be a stranger too
+		s.pass(24 * time.Hour)
+		stranger.open(s.url(0, "/recovery"))
+		stranger.walk("recovery-day")
+		c.visit("/me/security/switches", "me-switches")
+		if !c.has(`[data-switch="recovery"][data-state="open"]`) {
+			t.Errorf("a day later it is locked\n%s", c.where())
+		}
+	})
 }
 
 func TestPersonEndsSessionsOneByOneTheOthersAndAll(t *testing.T) {
@@ -185,38 +180,33 @@ func (b *browser) download(selector string) string {
 
 func TestPersonDisownsASignInByTheMailThatToldThemOfIt(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			own := newCitizen(t, s, people[i], mode.scripts)
-			own.declines["protect"] = true
-			own.signUp()
-			stranger := newCitizen(t, s, people[i], mode.scripts)
-			stranger.visit("/me", "me")
-			s.pass(6 * time.Minute)
-			told := own.message("mail", own.p.Email, func(m message) bool { return strings.Contains(m.Link, "/not-me?") })
-			own.open(told.Link)
-			own.walk("not-me")
-			own.says("Headless Chrome")
-			if stranger.isOut() {
-				t.Fatal("opening the link did something already")
-			}
-			own.press("continue")
-			own.walk("not-me-done")
-			if !stranger.isOut() {
-				t.Error("the stranger is still in")
-			}
-			stranger.walk("password")
-			stranger.fill("password", stranger.password)
-			stranger.press("continue")
-			if stranger.page() != "password" {
-				t.Errorf("the password that the stranger knew still does\n%s", stranger.where())
-			}
-			own.press("recover")
-			own.walk("recovery-code")
-			own.open(told.Link)
-			own.says("This link does not work any more")
-		})
-	}
+	inEachMode(t, s, func(t *testing.T, s *stand, own *citizen) {
+		own.declines["protect"] = true
+		own.signUp()
+		stranger := newCitizen(t, s, own.p, own.scripts)
+		stranger.visit("/me", "me")
+		s.pass(6 * time.Minute)
+		told := own.message("mail", own.p.Email, func(m message) bool { return strings.Contains(m.Link, "/not-me?") })
+		own.open(told.Link)
+		own.walk("not-me")
+		own.says("Headless Chrome")
+		if stranger.isOut() {
+			t.Fatal("opening the link did something already")
+		}
+		own.press("continue")
+		own.walk("not-me-done")
+		if !stranger.isOut() {
+			t.Error("the stranger is still in")
+		}
+		stranger.walk("password")
+		stranger.fill("password", stranger.password)
+		stranger.press("continue")
+		if stranger.page() != "password" {
+			t.Errorf("the password that the stranger knew still does\n%s", stranger.where())
+		}
+		own.press("recover")
+		own.walk("recovery-code")
+		own.open(told.Link)
+		own.says("This link does not work any more")
+	})
 }

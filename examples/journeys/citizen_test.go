@@ -283,6 +283,18 @@ var modes = []struct {
 	scripts bool
 }{{"JavaScript on", true}, {"JavaScript off", false}}
 
+// inEachMode goes a journey in each mode, as a person of its own who has no account yet.
+func inEachMode(t *testing.T, s *stand, journey func(t *testing.T, s *stand, c *citizen)) {
+	t.Helper()
+	people := s.fresh(len(modes))
+	for i, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) {
+			s := s.in(t)
+			journey(t, s, newCitizen(t, s, people[i], mode.scripts))
+		})
+	}
+}
+
 func TestNewcomerSignsUpRaisesTheLevelAndPaysAFine(t *testing.T) {
 	s := startStand(t)
 	people := s.fresh(2)

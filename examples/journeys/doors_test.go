@@ -28,47 +28,42 @@ func TestPersonSignsInByTheirMailAndByTheirSNILS(t *testing.T) {
 
 func TestBrowserIsRememberedUnlessItIsShared(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			c := newCitizen(t, s, people[i], mode.scripts)
-			c.signUp()
-			c.leave()
-			c.walk("totp")
-			c.click(`main [name="remember"]`)
-			c.walk("me")
-			c.pages = nil
-			c.leave()
-			c.walk("me")
-			if count(c.pages, "totp") > 0 {
-				t.Error("a remembered browser is asked for a code")
-			}
-			c.visit("/me/sessions", "me-sessions")
-			c.says("Remembered browsers")
-			c.press("forget")
-			c.leave()
-			c.walk("totp")
+	inEachMode(t, s, func(t *testing.T, s *stand, c *citizen) {
+		c.signUp()
+		c.leave()
+		c.walk("totp")
+		c.click(`main [name="remember"]`)
+		c.walk("me")
+		c.pages = nil
+		c.leave()
+		c.walk("me")
+		if count(c.pages, "totp") > 0 {
+			t.Error("a remembered browser is asked for a code")
+		}
+		c.visit("/me/sessions", "me-sessions")
+		c.says("Remembered browsers")
+		c.press("forget")
+		c.leave()
+		c.walk("totp")
 
-			shared := newCitizen(t, s, people[i], mode.scripts)
-			shared.secret, shared.lastCode = c.secret, c.lastCode
-			shared.open(s.url(0, "/login"))
-			shared.says("This is a shared device", "within 30 minutes")
-			shared.click(`main [name="shared"]`)
-			shared.walk("totp")
-			if shared.has(`[name="remember"]`) {
-				t.Error("a shared computer may be remembered")
-			}
-			shared.walk("me")
-			shared.visit("/me/sessions", "me-sessions")
-			shared.says("shared device")
-			s.pass(31 * time.Minute)
-			shared.open(s.url(0, "/me"))
-			if page := shared.page(); page != "identify" {
-				t.Errorf("half an hour later a shared computer shows %s", page)
-			}
-		})
-	}
+		shared := newCitizen(t, s, c.p, c.scripts)
+		shared.secret, shared.lastCode = c.secret, c.lastCode
+		shared.open(s.url(0, "/login"))
+		shared.says("This is a shared device", "within 30 minutes")
+		shared.click(`main [name="shared"]`)
+		shared.walk("totp")
+		if shared.has(`[name="remember"]`) {
+			t.Error("a shared computer may be remembered")
+		}
+		shared.walk("me")
+		shared.visit("/me/sessions", "me-sessions")
+		shared.says("shared device")
+		s.pass(31 * time.Minute)
+		shared.open(s.url(0, "/me"))
+		if page := shared.page(); page != "identify" {
+			t.Errorf("half an hour later a shared computer shows %s", page)
+		}
+	})
 }
 
 func TestAnAccountThatIsShutSaysSoAndWhatToDo(t *testing.T) {

@@ -11,45 +11,40 @@ import (
 
 func TestPersonWhoForgotThePasswordChoosesANewOne(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			c := newCitizen(t, s, people[i], mode.scripts)
-			c.declines["protect"] = true
-			c.signUp()
-			s.pass(25 * time.Hour) // from now on this is their own browser
-			if i > 0 {
-				c.known = c.p.Email
-			}
-			c.open(s.url(0, "/login"))
-			c.walk("password")
-			c.press("forgot")
-			c.walk("recovery-code")
-			c.says(orElse(c.known, "If the number belongs to an account"))
-			c.wrongCode("000000")
-			c.password = "Другая-Гавань8 у реки"
-			c.walk("me")
+	inEachMode(t, s, func(t *testing.T, s *stand, c *citizen) {
+		c.declines["protect"] = true
+		c.signUp()
+		s.pass(25 * time.Hour) // from now on this is their own browser
+		if !c.scripts {
+			c.known = c.p.Email
+		}
+		c.open(s.url(0, "/login"))
+		c.walk("password")
+		c.press("forgot")
+		c.walk("recovery-code")
+		c.says(orElse(c.known, "If the number belongs to an account"))
+		c.wrongCode("000000")
+		c.password = "Другая-Гавань8 у реки"
+		c.walk("me")
 
-			strange := newCitizen(t, s, people[i], mode.scripts)
-			strange.declines["protect"], strange.known = true, c.known
-			s.pass(11 * time.Minute)
-			strange.open(s.url(0, "/recovery"))
-			strange.walk("recovery-day")
-			strange.says("Is somebody on the telephone asking you to do this?")
-			strange.press("continue")
-			strange.says("You can go on")
-			if c.isOut() {
-				t.Error("waiting has ended a session")
-			}
-			s.pass(24 * time.Hour)
-			strange.open(s.url(0, "/recovery"))
-			strange.walk("me")
-			if !c.isOut() {
-				t.Error("a new password ends no other session")
-			}
-		})
-	}
+		strange := newCitizen(t, s, c.p, c.scripts)
+		strange.declines["protect"], strange.known = true, c.known
+		s.pass(11 * time.Minute)
+		strange.open(s.url(0, "/recovery"))
+		strange.walk("recovery-day")
+		strange.says("Is somebody on the telephone asking you to do this?")
+		strange.press("continue")
+		strange.says("You can go on")
+		if c.isOut() {
+			t.Error("waiting has ended a session")
+		}
+		s.pass(24 * time.Hour)
+		strange.open(s.url(0, "/recovery"))
+		strange.walk("me")
+		if !c.isOut() {
+			t.Error("a new password ends no other session")
+		}
+	})
 }
 
 // lost begins to get back in, as far as the page that says what there is for who has nothing of what is asked.

@@ -13,80 +13,70 @@ import (
 
 func TestPersonSignsInByACodeOfAnApp(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			c := newCitizen(t, s, people[i], mode.scripts)
-			c.declines["protect"] = true
-			c.signUp()
-			c.visit("/me/security", "me-security")
-			c.press("protect")
-			c.walk("protect-totp")
-			shown := strings.ReplaceAll(c.text("[data-secret]"), " ", "")
-			if u, err := url.Parse(c.scan()); err != nil || u.Query().Get("secret") != shown {
-				t.Errorf("the picture tells the app another key than the text: %v", err)
-			}
-			c.secret = shown
-			c.wrongCode("000000")
-			c.says("Check the clock of your phone")
-			if again := strings.ReplaceAll(c.text("[data-secret]"), " ", ""); again != shown {
-				t.Error("a wrong code changes the key, which the app has already")
-			}
-			c.walk("protect-backup")
-			c.walk("me-security")
+	inEachMode(t, s, func(t *testing.T, s *stand, c *citizen) {
+		c.declines["protect"] = true
+		c.signUp()
+		c.visit("/me/security", "me-security")
+		c.press("protect")
+		c.walk("protect-totp")
+		shown := strings.ReplaceAll(c.text("[data-secret]"), " ", "")
+		if u, err := url.Parse(c.scan()); err != nil || u.Query().Get("secret") != shown {
+			t.Errorf("the picture tells the app another key than the text: %v", err)
+		}
+		c.secret = shown
+		c.wrongCode("000000")
+		c.says("Check the clock of your phone")
+		if again := strings.ReplaceAll(c.text("[data-secret]"), " ", ""); again != shown {
+			t.Error("a wrong code changes the key, which the app has already")
+		}
+		c.walk("protect-backup")
+		c.walk("me-security")
 
-			c.leave()
-			c.walk("totp")
-			c.wrongCode("000000")
-			used := c.appCode()
-			c.fill("code", used)
-			c.press("continue")
-			c.walk("me")
-			c.leave()
-			c.walk("totp")
-			c.wrongCode(used)
-			c.says("Wait for the next one in the app")
-			c.walk("me")
-		})
-	}
+		c.leave()
+		c.walk("totp")
+		c.wrongCode("000000")
+		used := c.appCode()
+		c.fill("code", used)
+		c.press("continue")
+		c.walk("me")
+		c.leave()
+		c.walk("totp")
+		c.wrongCode(used)
+		c.says("Wait for the next one in the app")
+		c.walk("me")
+	})
 }
 
 func TestPersonSignsInByACodeFromAnSMS(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			c := newCitizen(t, s, people[i], mode.scripts)
-			c.declines["protect"] = true
-			c.signUp()
-			c.visit("/me/security", "me-security")
-			c.press("add-sms")
-			c.walk("protect-sms")
-			c.says("numbers get hijacked")
-			c.walk("protect-backup")
-			c.walk("me-security")
-			s.pass(11 * time.Minute) // as many codes as have gone may not go in ten minutes
+	inEachMode(t, s, func(t *testing.T, s *stand, c *citizen) {
+		c.declines["protect"] = true
+		c.signUp()
+		c.visit("/me/security", "me-security")
+		c.press("add-sms")
+		c.walk("protect-sms")
+		c.says("numbers get hijacked")
+		c.walk("protect-backup")
+		c.walk("me-security")
+		s.pass(11 * time.Minute) // as many codes as have gone may not go in ten minutes
 
-			c.leave()
-			c.walk("sms")
-			here := c.location()
-			first := c.code()
-			c.sendsAgainAfter(time.Minute)
-			c.walk("sms")
-			for range 2 {
-				c.wrongCode("000000")
-			}
-			c.says("Tries left: 1")
+		c.leave()
+		c.walk("sms")
+		here := c.location()
+		first := c.code()
+		c.sendsAgainAfter(time.Minute)
+		c.walk("sms")
+		for range 2 {
 			c.wrongCode("000000")
-			c.says("Ask for a new one")
-			c.wrongCode(first) // is over with its tries
-			c.open(here)
-			c.sendsAgainAfter(3 * time.Minute)
-			c.walk("me")
-		})
-	}
+		}
+		c.says("Tries left: 1")
+		c.wrongCode("000000")
+		c.says("Ask for a new one")
+		c.wrongCode(first) // is over with its tries
+		c.open(here)
+		c.sendsAgainAfter(3 * time.Minute)
+		c.walk("me")
+	})
 }
 
 // sendsAgainAfter asks for a code once more: too early, when that is answered with how long to wait, and after the wait.
@@ -109,39 +99,34 @@ func (c *citizen) sendsAgainAfter(wait time.Duration) {
 
 func TestBackupCodesAreMadeUsedAndReplaced(t *testing.T) {
 	s := startStand(t)
-	people := s.fresh(len(modes))
-	for i, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) {
-			s := s.in(t)
-			c := newCitizen(t, s, people[i], mode.scripts)
-			c.open(s.url(0, "/signup"))
-			c.walk("protect-backup")
-			c.onPaper()
-			c.walk("me")
-			used := c.byBackup()
-			c.walk("me")
+	inEachMode(t, s, func(t *testing.T, s *stand, c *citizen) {
+		c.open(s.url(0, "/signup"))
+		c.walk("protect-backup")
+		c.onPaper()
+		c.walk("me")
+		used := c.byBackup()
+		c.walk("me")
 
-			c.byBackup()
-			c.says("Codes left: 9")
-			c.wrongCode(used)
-			c.says("was used")
-			c.walk("me")
-			if !strings.Contains(c.message("mail", c.p.Email, about("A backup code was used")).Text, "Codes left:") {
-				t.Error("the owner is not told how many codes are left")
-			}
+		c.byBackup()
+		c.says("Codes left: 9")
+		c.wrongCode(used)
+		c.says("was used")
+		c.walk("me")
+		if !strings.Contains(c.message("mail", c.p.Email, about("A backup code was used")).Text, "Codes left:") {
+			t.Error("the owner is not told how many codes are left")
+		}
 
-			old := c.spare()
-			c.visit("/me/security", "me-security")
-			c.says("Codes left: 8")
-			c.press("new-codes")
-			c.walk("protect-backup")
-			c.walk("me-security")
-			c.says("Codes left: 10")
-			c.byBackup()
-			c.wrongCode(old)
-			c.walk("me")
-		})
-	}
+		old := c.spare()
+		c.visit("/me/security", "me-security")
+		c.says("Codes left: 8")
+		c.press("new-codes")
+		c.walk("protect-backup")
+		c.walk("me-security")
+		c.says("Codes left: 10")
+		c.byBackup()
+		c.wrongCode(old)
+		c.walk("me")
+	})
 }
 
 // onPaper looks at a page as it would be printed: the codes, without what is only for the screen.
